@@ -1,0 +1,98 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+]
+
+let package = Package(
+    name: "webgw",
+    products: [
+        .executable(name: "gw-node", targets: ["gw-node"]),
+        .library(name: "Contracts", targets: ["Contracts"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .target(
+            name: "Contracts",
+            dependencies: [crypto, .product(name: "HashTreeCollections", package: "swift-collections")],
+            swiftSettings: settings
+        ),
+        .systemLibrary(
+            name: "CCurl", path: "Sources/Ledger/Client/CCurl", pkgConfig: "libcurl",
+            providers: [.apt(["libcurl4-openssl-dev"])]
+        ),
+        .target(
+            name: "Ledger",
+            dependencies: [
+                "Contracts", "CCurl", crypto, logging, hummingbird, lifecycle,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ] + nio,
+            exclude: ["Client/CCurl"],
+            swiftSettings: settings
+        ),
+        .systemLibrary(name: "CLinux", path: "Sources/Gateway/Loop/CLinux"),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/Gateway/TLS/COpenSSL", pkgConfig: "openssl",
+            providers: [.apt(["libssl-dev"])]
+        ),
+        .target(
+            name: "Gateway",
+            dependencies: ["Contracts", "CLinux", "COpenSSL", crypto, logging],
+            exclude: ["Loop/CLinux", "TLS/COpenSSL"],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "gw-node",
+            dependencies: [
+                "Contracts", "Ledger", "Gateway", crypto, logging, lifecycle, hummingbird,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+            ] + nio,
+            swiftSettings: settings
+        ),
+        .target(
+            name: "TestSupport", dependencies: ["Contracts", crypto], path: "Tests/Support",
+            swiftSettings: settings
+        ),
+        .testTarget(name: "ContractsTests", dependencies: ["Contracts", "TestSupport", crypto], swiftSettings: settings),
+        .testTarget(
+            name: "LedgerTests", dependencies: ["Contracts", "Ledger", "TestSupport", crypto] + nio,
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["Contracts", "Gateway", "TestSupport", crypto], swiftSettings: settings
+        ),
+        .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["gw-node", "Contracts", "Ledger", "TestSupport", crypto],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "CommandTests", dependencies: ["gw-node", "TestSupport"], swiftSettings: settings),
+    ]
+)
