@@ -31,7 +31,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.5.1"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
@@ -44,7 +46,9 @@ let package = Package(
             swiftSettings: settings
         ),
         .systemLibrary(
-            name: "CCurl", path: "Sources/Ledger/Client/CCurl", pkgConfig: "libcurl",
+            name: "CCurl",
+            path: "Sources/Ledger/Client/CCurl",
+            pkgConfig: "libcurl",
             providers: [.apt(["libcurl4-openssl-dev"])]
         ),
         .target(
@@ -52,13 +56,18 @@ let package = Package(
             dependencies: [
                 "Contracts", "CCurl", crypto, logging, hummingbird, lifecycle,
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ] + nio,
             exclude: ["Client/CCurl"],
             swiftSettings: settings
         ),
         .systemLibrary(name: "CLinux", path: "Sources/Gateway/Loop/CLinux"),
         .systemLibrary(
-            name: "COpenSSL", path: "Sources/Gateway/TLS/COpenSSL", pkgConfig: "openssl",
+            name: "COpenSSL",
+            path: "Sources/Gateway/TLS/COpenSSL",
+            pkgConfig: "openssl",
             providers: [.apt(["libssl-dev"])]
         ),
         .target(
@@ -73,24 +82,38 @@ let package = Package(
                 "Contracts", "Ledger", "Gateway", crypto, logging, lifecycle, hummingbird,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ] + nio,
             swiftSettings: settings
         ),
         .target(
-            name: "TestSupport", dependencies: ["Contracts", crypto], path: "Tests/Support",
-            swiftSettings: settings
-        ),
-        .testTarget(name: "ContractsTests", dependencies: ["Contracts", "TestSupport", crypto], swiftSettings: settings),
-        .testTarget(
-            name: "LedgerTests", dependencies: ["Contracts", "Ledger", "TestSupport", crypto] + nio,
+            name: "TestSupport",
+            dependencies: ["Contracts", crypto] + nio,
+            path: "Tests/Support",
             swiftSettings: settings
         ),
         .testTarget(
-            name: "GatewayTests", dependencies: ["Contracts", "Gateway", "TestSupport", crypto], swiftSettings: settings
+            name: "ContractsTests",
+            dependencies: ["Contracts", "TestSupport", crypto],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "LedgerTests",
+            dependencies: [
+                "Contracts", "Ledger", "TestSupport", crypto, logging, lifecycle,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ] + nio,
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "GatewayTests",
+            dependencies: ["Contracts", "Gateway", "TestSupport", crypto],
+            swiftSettings: settings
         ),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["gw-node", "Contracts", "Ledger", "TestSupport", crypto],
+            name: "IntegrationTests",
+            dependencies: ["gw-node", "Contracts", "Ledger", "TestSupport", crypto],
             swiftSettings: settings
         ),
         .testTarget(name: "CommandTests", dependencies: ["gw-node", "TestSupport"], swiftSettings: settings),

@@ -1,0 +1,118 @@
+/// The hash tree over the 65,536 buckets of state rows (section 7), kept up to date row by row.
+///
+/// A changed row costs the hash of its key, of its bucket, and of 16 inner nodes that it shares with other changes.
+/// Buckets and nodes lie in 256 pages, so that a copy of the tree that changes a few rows copies a few pages.
+struct StateTree: Sendable {
+    /// A row as it is hashed.
+    struct Row: Sendable {
+        var key: [UInt8]
+        var value: [UInt8]
+    }
+
+    private struct Page: Sendable {
+        /// A complete binary tree in an array: node i has the children 2i and 2i + 1, leaf b is at 256 + b.
+        var nodes: [Digest]
+        var buckets: [[Row]]
+    }
+
+    private var pages: [Page]
+    /// The tree over the pages, in the same order; leaf p is the root of page p.
+    private var top: [Digest]
+
+    init() {
+        self = Self.empty
+    }
+
+    private init(pages: [Page], top: [Digest]) {
+        self.pages = pages
+        self.top = top
+    }
+
+    private static let empty: StateTree = {
+        let nodes = completeTree(over: bucketHash([]))
+        let page = Page(nodes: nodes, buckets: [[Row]](repeating: [], count: 256))
+        return StateTree(pages: [Page](repeating: page, count: 256), top: completeTree(over: nodes[1]))
+    }()
+
+    private static func completeTree(over leaf: Digest) -> [Digest] {
+        var nodes = [Digest](repeating: leaf, count: 512)
+        for index in stride(from: 255, through: 1, by: -1) {
+            nodes[index] = MerkleTree.nodeHash(nodes[2 * index], nodes[2 * index + 1])
+        }
+        return nodes
+    }
+
+    /// The state root.
+    var root: Digest { top[1] }
+
+    /// Sets rows, and removes those without a value.
+    mutating func apply(_ changes: [(key: [UInt8], value: [UInt8]?)]) {
+        var dirty: [Int: Set<Int>] = [:]
+        for change in changes {
+            let digest = Digest.sha256(change.key)
+            let number = digest.leadingBits16
+            let page = number >> 8
+            let bucket = number & 255
+            Self.set(change, in: &pages[page].buckets[bucket])
+            dirty[page, default: []].insert(bucket)
+        }
+        for (page, buckets) in dirty {
+            for bucket in buckets {
+                pages[page].nodes[256 + bucket] = Self.bucketHash(pages[page].buckets[bucket])
+            }
+            Self.rehash(&pages[page].nodes, above: buckets)
+            top[256 + page] = pages[page].nodes[1]
+        }
+        Self.rehash(&top, above: Set(dirty.keys))
+    }
+
+    private static func set(_ change: (key: [UInt8], value: [UInt8]?), in rows: inout [Row]) {
+        let index = rows.firstIndex { !$0.key.lexicographicallyPrecedes(change.key) } ?? rows.count
+        let exists = index < rows.count && rows[index].key == change.key
+        switch (change.value, exists) {
+        case (let value?, true): rows[index].value = value
+        case (let value?, false): rows.insert(Row(key: change.key, value: value), at: index)
+        case (nil, true): rows.remove(at: index)
+        case (nil, false): break
+        }
+    }
+
+    private static func rehash(_ nodes: inout [Digest], above leaves: Set<Int>) {
+        var level = Set(leaves.map { (256 + $0) / 2 })
+        while !level.isEmpty, level != [0] {
+            var parents: Set<Int> = []
+            for index in level {
+                nodes[index] = MerkleTree.nodeHash(nodes[2 * index], nodes[2 * index + 1])
+                parents.insert(index / 2)
+            }
+            level = parents
+        }
+    }
+
+    private static func bucketHash(_ rows: [Row]) -> Digest {
+        var bytes: [UInt8] = [2]
+        append(rows.count, to: &bytes)
+        for row in rows {
+            append(row.key.count, to: &bytes)
+            bytes.append(contentsOf: row.key)
+            append(row.value.count, to: &bytes)
+            bytes.append(contentsOf: row.value)
+        }
+        return .sha256(bytes)
+    }
+
+    private static func append(_ number: Int, to bytes: inout [UInt8]) {
+        let word = UInt32(truncatingIfNeeded: number)
+        for shift: UInt32 in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+    }
+
+    /// The rows of a bucket, 0...65535, ascending by key.
+    func rows(inBucket number: Int) -> [Row] {
+        pages[number >> 8].buckets[number & 255]
+    }
+}
+
+extension Digest {
+    /// The first two bytes as a number.
+    var leadingBits16: Int { Int(raw.w0 >> 48) }
+}
