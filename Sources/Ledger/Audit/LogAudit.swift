@@ -1,0 +1,88 @@
+import Contracts
+import Foundation
+
+/// Verifies and folds a whole log: tiles against the checkpoint, bundles against the tiles, then the fold in log order.
+///
+/// Signatures are verified ahead on all cores; at most a few bundles are in memory.
+enum LogAudit {
+    /// Bundles that are fetched and verified at the same time.
+    private static var window: Int { max(2, ProcessInfo.processInfo.activeProcessorCount + 1) }
+
+    /// Parses the checkpoint and proves the leaves.
+    static func leaves(from source: any LogSource, rootSizes: Set<UInt64> = []) async throws -> VerifiedLeaves {
+        guard let bytes = try await source.checkpoint() else {
+            throw AuditFailure(.noteMalformed, "there is no checkpoint")
+        }
+        guard let checkpoint = try? Checkpoint(parsing: bytes) else {
+            throw AuditFailure(.noteMalformed, "the checkpoint is no signed note of three lines")
+        }
+        return try await TileAudit.run(checkpoint, from: source, rootSizes: rootSizes)
+    }
+
+    /// Folds all entries, or those before a fold upgrade. `observe` sees the replay before the first and after each.
+    static func fold(
+        _ leaves: VerifiedLeaves,
+        from source: any LogSource,
+        ledgerID: Identifier,
+        into replay: inout LogReplay,
+        observe: (inout LogReplay, Outcome?) -> Void,
+        progress: (UInt64) -> Void
+    ) async throws {
+        observe(&replay, nil)
+        try await withThrowingTaskGroup(of: (Int, Result<VerifiedBundle, any Error>).self) { group in
+            var waiting: [Int: Result<VerifiedBundle, any Error>] = [:]
+            var (started, folded) = (0, 0)
+            while folded < leaves.bundleCount {
+                while started < min(folded + window, leaves.bundleCount) {
+                    let (index, keys) = (started, replay.state)
+                    group.addTask { (index, await Self.load(index, of: leaves, from: source, keys: keys)) }
+                    started += 1
+                }
+                guard let (index, bundle) = try await group.next() else {
+                    preconditionFailure("a bundle that was started arrives")
+                }
+                waiting[index] = bundle
+                // A bundle that fails does so in its turn, after all entries before it were folded.
+                while let bundle = waiting.removeValue(forKey: folded) {
+                    for entry in try bundle.get().entries {
+                        try fold(entry, ledgerID: ledgerID, into: &replay, observe: observe)
+                        if replay.isUnsupported { return group.cancelAll() }
+                    }
+                    folded += 1
+                    progress(replay.state.size)
+                }
+            }
+        }
+    }
+
+    private static func load(
+        _ index: Int,
+        of leaves: VerifiedLeaves,
+        from source: any LogSource,
+        keys: ContractState
+    ) async -> Result<VerifiedBundle, any Error> {
+        do {
+            return .success(try await VerifiedBundle.load(index, of: leaves, from: source, keys: keys))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static func fold(
+        _ entry: (parsed: ParsedEntry, leafHash: Digest, verdicts: SignatureVerdicts),
+        ledgerID: Identifier,
+        into replay: inout LogReplay,
+        observe: (inout LogReplay, Outcome?) -> Void
+    ) throws {
+        if replay.state.size == 0, entry.parsed.id != ledgerID {
+            throw AuditFailure(.entriesMismatch, "the first entry is not the genesis of \(ledgerID)", index: 0)
+        }
+        guard let outcome = replay.fold(entry.parsed, leafHash: entry.leafHash, verdicts: entry.verdicts) else {
+            return
+        }
+        guard replay.state.ledgerID == ledgerID else {
+            throw AuditFailure(.entriesMismatch, "the genesis is \(outcome.code.rawValue)", index: 0)
+        }
+        observe(&replay, outcome)
+    }
+}

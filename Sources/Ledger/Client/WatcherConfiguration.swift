@@ -1,0 +1,47 @@
+public import Contracts
+internal import Foundation
+
+/// What a watcher follows, where it keeps what it verified, and its limits.
+public struct WatcherConfiguration: Sendable {
+    /// The ledger first, then its mirrors.
+    public var urls: [String]
+    /// The pin: txid of the genesis payload. Never taken from the ledger itself.
+    public var ledgerID: Identifier
+    /// Directory of the trust store; one process at a time.
+    public var stateDirectory: String
+    /// Accept a ledger whose policy is `quorum none`.
+    public var isDev: Bool
+    public var limits = ClientLimits()
+    /// Seconds that one long poll may take; 0 polls plainly. Together with the interval at which a ledger signs anew
+    /// (60 s) it stays below the age at which state is called stale (120 s).
+    public var longPoll = 25
+    /// Between plain polls, and the longest pause after a source could not be reached (protocol.md 10.2: at most 5 s).
+    public var poll: Duration = .seconds(5)
+    /// Longest pause before a source is asked again whose answer was not believed.
+    public var distrust: Duration = .seconds(60)
+    /// Upper bound of the first pause after a failure.
+    public var firstPause: Duration = .milliseconds(200)
+    /// How often a mirror is asked for its checkpoint, and an unchanged state published again.
+    public var interval: Duration = .seconds(60)
+    /// How often the freshness is looked at.
+    public var heartbeat: Duration = .seconds(5)
+    /// Entry bytes kept between hashing and folding; what is above is fetched again and compared by its hash.
+    public var entryBudget = 32 << 20
+    /// Entry bundles fetched at the same time.
+    public var bundlesInFlight = 4
+    /// Local wall clock, in seconds since 1970.
+    public var now: @Sendable () -> Timestamp = { Timestamp(Date().timeIntervalSince1970) }
+    /// Clock of every pause.
+    public var clock: any Clock<Duration> = ContinuousClock()
+    /// Uniform in 0 ..< 1, for the jitter of pauses.
+    public var random: @Sendable () -> Double = { Double.random(in: 0..<1) }
+    /// Called for everything that was refused, on the watcher's task; for metrics and logs.
+    public var onRefusal: @Sendable (LedgerRefusal) -> Void = { _ in }
+
+    public init(urls: [String], ledgerID: Identifier, stateDirectory: String, isDev: Bool = false) {
+        self.urls = urls
+        self.ledgerID = ledgerID
+        self.stateDirectory = stateDirectory
+        self.isDev = isDev
+    }
+}

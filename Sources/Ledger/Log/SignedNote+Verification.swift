@@ -1,0 +1,43 @@
+public import Contracts
+
+extension SignedNote {
+    /// A line that verified: its key and, for a cosignature, its time.
+    public struct Verified: Sendable, Hashable {
+        public let key: VerifierKey
+        /// Seconds since 1970 as the witness wrote them; nil for lines of type 1.
+        public let time: UInt64?
+    }
+
+    /// A line that carries the name and hash of a known key and verifies under none of the keys that share them.
+    public struct BadLine: Error, Hashable, Sendable {
+        public let name: String
+    }
+
+    /// Verifies each line whose (name, hash) one of the keys has; all other lines are ignored.
+    ///
+    /// The hash has four bytes, so keys can share it by design of an attacker: such a line must verify under one of them.
+    public func verified(by keys: [VerifierKey]) throws(BadLine) -> [Verified] {
+        var verified: [Verified] = []
+        for signature in signatures {
+            let candidates = keys.filter { key in
+                key.hash == signature.hash && key.name.utf8.elementsEqual(signature.name.utf8)
+            }
+            guard !candidates.isEmpty else { continue }
+            let valid = candidates.compactMap { verify(signature, under: $0) }
+            guard !valid.isEmpty else { throw BadLine(name: signature.name) }
+            verified.append(contentsOf: valid)
+        }
+        return verified
+    }
+
+    private func verify(_ signature: Signature, under key: VerifierKey) -> Verified? {
+        if key.type == VerifierKey.cosignatureType {
+            guard let (time, bytes) = Cosignature.split(signature.blob),
+                key.key.isValid(signature: bytes, for: Cosignature.message(time: time, text: text))
+            else { return nil }
+            return Verified(key: key, time: time)
+        }
+        guard key.key.isValid(signature: signature.blob, for: text) else { return nil }
+        return Verified(key: key, time: nil)
+    }
+}

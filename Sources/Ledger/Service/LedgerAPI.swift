@@ -1,0 +1,279 @@
+internal import Contracts
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+
+/// The HTTP interface of a ledger (protocol.md 9).
+///
+/// Runs in hummingbird's tasks, beside the event loop; everything that reads the database goes through GRDB's queues.
+struct LedgerAPI: HTTPResponder {
+    /// What a request needs to know of its connection.
+    struct Context: InitializableFromSource {
+        let address: SocketAddress?
+
+        init(source: ApplicationRequestContextSource) {
+            address = source.channel.remoteAddress
+        }
+    }
+
+    private static let prefer = HTTPField.Name("Prefer") ?? .accept
+
+    let store: LedgerStore
+    let sequencer: Sequencer
+    let board: CheckpointBoard
+    let limits: ServiceLimits
+    let limiter: RateLimiter
+    let logger: Logger
+
+    init(store: LedgerStore, sequencer: Sequencer, board: CheckpointBoard, limits: ServiceLimits, logger: Logger) {
+        self.store = store
+        self.sequencer = sequencer
+        self.board = board
+        self.limits = limits
+        self.logger = logger
+        limiter = RateLimiter(
+            perSecond: limits.submissionsPerSecond,
+            burst: limits.submissionBurst,
+            capacity: limits.rememberedAddresses
+        )
+    }
+
+    func respond(to request: Request, context: Context) async -> Response {
+        var answer: Answer
+        do {
+            answer = try await self.answer(request, context)
+        } catch let problem as Problem {
+            answer = Answer(problem.document)
+        } catch {
+            logger.error("a request failed", metadata: ["path": "\(request.uri.path)", "reason": "\(error)"])
+            answer = Answer(.unavailable("the ledger cannot read now", retryAfter: 2))
+        }
+        // What is left of a body that was refused is not waited for.
+        if request.method != .get, request.method != .head, answer.status != .ok, answer.status != .created {
+            if answer.status != .accepted { answer.headers[.connection] = "close" }
+        }
+        return answer.response(isHead: request.method == .head)
+    }
+
+    private func answer(_ request: Request, _ context: Context) async throws -> Answer {
+        guard let resource = LedgerResource(path: request.uri.path) else {
+            throw Problem(.notFound("nothing is served at this path"))
+        }
+        guard resource.allows(request.method.rawValue) else {
+            throw Problem(
+                ProblemDetails(
+                    405,
+                    "method.not_allowed",
+                    "this resource knows \(resource.methods)",
+                    allow: resource.methods
+                )
+            )
+        }
+        guard Negotiation.accepts(request.headers[values: .accept], resource.mediaType) else {
+            throw Problem(ProblemDetails(406, "not.acceptable", "this resource comes as \(resource.mediaType)"))
+        }
+        switch resource {
+        case .checkpoint: return try await checkpoint(request)
+        case .tile(let path): return try await tile(path)
+        case .receipt(let index): return try await receipt(index)
+        case .transaction(let id): return try await transaction(id)
+        case .description: return try description()
+        case .submissions: return try await submit(request, context)
+        }
+    }
+
+    // MARK: The log
+
+    private func published() throws -> PublishedCheckpoint {
+        guard let newest = board.newest else {
+            throw Problem(.unavailable("no checkpoint is published yet", retryAfter: 1))
+        }
+        return newest
+    }
+
+    private func checkpoint(_ request: Request) async throws -> Answer {
+        if let query = request.uri.query, !query.isEmpty { return try await longPoll(query) }
+        let newest = try published()
+        var headers: HTTPFields = [.eTag: "\"\(newest.tag)\"", .cacheControl: "max-age=1"]
+        if Negotiation.isKnown(request.headers[values: .ifNoneMatch], tag: newest.tag) {
+            return Answer(.notModified, headers: headers)
+        }
+        headers[.contentType] = LedgerResource.checkpoint.mediaType
+        return Answer(.ok, headers: headers, body: newest.note)
+    }
+
+    private func longPoll(_ query: String) async throws -> Answer {
+        guard let poll = LongPoll(query: query) else {
+            throw Problem(.notFound("the query of a long poll is after=SIZE&wait=SECONDS, 1 to 50 seconds"))
+        }
+        guard board.waiting < limits.longPolls else {
+            throw Problem(.unavailable("too many long polls are open", retryAfter: 5))
+        }
+        guard let newer = await board.checkpoint(after: poll.after, wait: .seconds(poll.wait)) else {
+            return Answer(.noContent, headers: [.cacheControl: "no-store"])
+        }
+        return Answer(
+            .ok,
+            headers: [
+                .contentType: LedgerResource.checkpoint.mediaType, .cacheControl: "no-store", .eTag: "\"\(newer.tag)\"",
+            ],
+            body: newer.note
+        )
+    }
+
+    private func tile(_ path: TilePath) async throws -> Answer {
+        // Nothing behind the published checkpoint is shown, although it may be committed already.
+        let size = try published().size
+        var items = size
+        if case .hashes(let level) = path.content { items = size >> UInt64(8 * level) }
+        let (first, overflows) = path.index.multipliedReportingOverflow(by: UInt64(TilePath.fullWidth))
+        guard !overflows, first < items, UInt64(path.width) <= items - first else {
+            throw Problem(.notFound("the published log of \(size) entries has no such tile"))
+        }
+        let body: [UInt8]
+        switch path.content {
+        case .entries:
+            body = EntryBundle.encode(try await store.leaves(bundle: path.index, width: path.width))
+        case .hashes(let level):
+            body = try await store.tile(level: level, index: path.index, width: path.width)
+        }
+        return Answer(
+            .ok,
+            headers: [
+                .contentType: "application/octet-stream", .cacheControl: "public, max-age=31536000, immutable",
+            ],
+            body: body
+        )
+    }
+
+    private func receipt(_ index: UInt64) async throws -> Answer {
+        let size = try published().size
+        guard index < size else { throw Problem(.notFound("the published log has \(size) entries")) }
+        let receipts = try await store.receipts(of: [index])
+        return Answer(
+            .ok,
+            headers: [.contentType: LedgerResource.receipt(0).mediaType, .cacheControl: "max-age=60"],
+            body: receipts[0]
+        )
+    }
+
+    private func description() throws -> Answer {
+        let state = sequencer.state
+        guard let meta = state.meta, let ledger = state.ledgerID else {
+            throw Problem(.unavailable("the log is empty", retryAfter: 5))
+        }
+        let limits = meta.limits
+        let numbers: JSONObject = [
+            "contracts": .integer(limits.contracts), "grace": .integer(limits.grace), "names": .integer(limits.names),
+            "purge": .integer(limits.purge), "term": .integer(limits.term), "tick_min": .integer(limits.tickMinimum),
+        ]
+        let members: JSONObject = [
+            "ledger": .string(ledger.hex), "origin": .string(meta.origin), "prefix": .string("/"),
+            "limits": .object(numbers),
+        ]
+        return Answer(
+            .ok,
+            headers: [.contentType: "application/json", .cacheControl: "max-age=300"],
+            body: JSONValue.object(members).canonical
+        )
+    }
+
+    // MARK: Entries
+
+    private func submit(_ request: Request, _ context: Context) async throws -> Answer {
+        if let wait = limiter.take(RateLimiter.key(context.address), now: .now) {
+            throw Problem(
+                ProblemDetails(429, "rate.limited", "this address submits too many entries", retryAfter: wait)
+            )
+        }
+        guard Negotiation.isJSON(request.headers[.contentType]) else {
+            throw Problem(ProblemDetails(415, "media.unsupported", "an entry is submitted as application/json"))
+        }
+        let body = try await body(of: request)
+        let envelope: Envelope
+        do {
+            envelope = try SubmissionReader.envelope(body)
+        } catch {
+            let sentence = "the body is not a DSSE envelope: \(error.reason)"
+            throw Problem(ProblemDetails(Rejection(.envelopeNoncanonical, id: nil, message: sentence)))
+        }
+        let waits = !request.headers[values: Self.prefer].contains { value in
+            value.split(separator: ",").contains { $0.split(separator: ";")[0].isEqual("respond-async") }
+        }
+        switch await sequencer.submit(envelope, waits: waits) {
+        case .included(let index, let receipt, let isNew):
+            return Answer(
+                isNew ? .created : .ok,
+                headers: [
+                    .contentType: LedgerResource.submissions.mediaType, .location: "/receipts/\(index).tlog-proof",
+                ],
+                body: receipt
+            )
+        case .rejected(let rejection):
+            throw Problem(ProblemDetails(rejection))
+        case .pending(let id):
+            return Answer(
+                .accepted,
+                headers: [.contentType: "application/json", .location: "/tx/\(id.hex)"],
+                body: Self.transaction(id, state: "pending", index: nil, code: nil)
+            )
+        case .unavailable(let reason, let seconds):
+            throw Problem(.unavailable(reason, retryAfter: seconds))
+        }
+    }
+
+    private func body(of request: Request) async throws -> [UInt8] {
+        let tooLarge = Problem(
+            ProblemDetails(413, "body.too_large", "a submission has at most \(limits.submissionBytes) bytes")
+        )
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.submissionBytes {
+            throw tooLarge
+        }
+        let (limit, time) = (limits.submissionBytes, limits.bodyTime)
+        return try await withThrowingTaskGroup(of: [UInt8].self) { group in
+            let stream = request.body
+            group.addTask {
+                do {
+                    return [UInt8](buffer: try await stream.collect(upTo: limit))
+                } catch is NIOTooManyBytesError {
+                    throw tooLarge
+                }
+            }
+            group.addTask {
+                try await Task.sleep(for: time)
+                throw Problem(ProblemDetails(408, "request.timeout", "the body did not arrive within \(time)"))
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? []
+        }
+    }
+
+    private func transaction(_ id: Identifier) async throws -> Answer {
+        let state: String
+        var index: UInt64?
+        var code: Code?
+        if let logged = try await store.index(of: id) {
+            state = logged < (board.newest?.size ?? 0) ? "included" : "pending"
+            if state == "included" { (index, code) = (logged, .ok) }
+        } else {
+            switch await sequencer.hint(of: id) {
+            case .pending: state = "pending"
+            case .rejected(let reason): (state, code) = ("rejected", reason)
+            case nil: throw Problem(.notFound("this server knows no entry with that id"))
+            }
+        }
+        return Answer(
+            .ok,
+            headers: [.contentType: "application/json", .cacheControl: "no-store"],
+            body: Self.transaction(id, state: state, index: index, code: code)
+        )
+    }
+
+    private static func transaction(_ id: Identifier, state: String, index: UInt64?, code: Code?) -> [UInt8] {
+        var members: JSONObject = ["state": .string(state), "txid": .string(id.hex)]
+        if let index { members["index"] = .integer(Int64(index)) }
+        if let code { members["code"] = .string(code.rawValue) }
+        return JSONValue.object(members).canonical
+    }
+}

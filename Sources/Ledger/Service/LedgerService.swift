@@ -1,0 +1,176 @@
+internal import Contracts
+internal import Foundation
+internal import Hummingbird
+internal import HummingbirdCore
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+public import ServiceLifecycle
+
+/// A ledger: the sequencer, its store and the HTTP server in front of them.
+///
+/// The HTTP server has one event loop thread of its own; the database is never touched on it.
+public struct LedgerService: Service {
+    /// Address of the HTTP server; port 0 lets the system choose.
+    public struct Listen: Sendable, Hashable {
+        public var host: String
+        public var port: Int
+
+        public init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+    }
+
+    private let directory: String
+    private let listen: Listen
+    private let limits: ServiceLimits
+    private let clock: @Sendable () -> Int64
+    private let onReady: @Sendable (String, Int) async -> Void
+    private let interpose: @Sendable (LedgerStore) -> any CommitLog
+    private let logger: Logger
+    private let opened: LedgerDirectory.Opened
+
+    /// Opens the ledger, so that everything that is wrong with it is known before anything runs.
+    ///
+    /// - Parameters:
+    ///   - dev: allows a ledger whose policy is `quorum none`.
+    ///   - onReady: called once with the host and the port that are bound, when requests are answered.
+    /// - Throws: `LedgerDirectoryError` or `StoreError`.
+    public init(
+        directory: String,
+        listen: Listen,
+        dev: Bool,
+        limits: ServiceLimits = ServiceLimits(),
+        logger: Logger,
+        onReady: @escaping @Sendable (_ host: String, _ port: Int) async -> Void
+    ) throws {
+        try self.init(
+            directory: directory,
+            listen: listen,
+            dev: dev,
+            limits: limits,
+            clock: { Int64(Date().timeIntervalSince1970) },
+            interpose: { $0 },
+            logger: logger,
+            onReady: onReady
+        )
+    }
+
+    /// For tests: with another clock, and something between the sequencer and the store.
+    init(
+        directory: String,
+        listen: Listen,
+        dev: Bool,
+        limits: ServiceLimits,
+        clock: @escaping @Sendable () -> Int64,
+        interpose: @escaping @Sendable (LedgerStore) -> any CommitLog,
+        logger: Logger,
+        onReady: @escaping @Sendable (_ host: String, _ port: Int) async -> Void
+    ) throws {
+        self.directory = directory
+        self.listen = listen
+        self.limits = limits
+        self.clock = clock
+        self.onReady = onReady
+        self.interpose = interpose
+        self.logger = logger
+        opened = try LedgerDirectory.open(at: directory, isDevelopment: dev)
+    }
+
+    /// Serves until the task is shut down gracefully: then it takes no more connections, answers what is open, and
+    /// ends with everything on the disk.
+    ///
+    /// - Throws: when the address cannot be bound, or when going on could sign a second history.
+    public func run() async throws {
+        let board = CheckpointBoard()
+        let sequencer = Sequencer(
+            resuming: opened.stored,
+            log: interpose(opened.store),
+            signer: opened.signer,
+            board: board,
+            limits: limits,
+            clock: clock,
+            logger: logger
+        )
+        let api = LedgerAPI(store: opened.store, sequencer: sequencer, board: board, limits: limits, logger: logger)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let result: Result<Void, any Error>
+        do {
+            try await withGracefulShutdownHandler {
+                try await run(application(api, on: group), sequencer, board)
+            } onGracefulShutdown: {
+                // Long polls end at once, so that the server does not wait for them.
+                board.close()
+            }
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        board.close()
+        try await group.shutdownGracefully()
+        try opened.store.close()
+        opened.lock.release()
+        try result.get()
+    }
+
+    private func run(
+        _ application: Application<LedgerAPI>,
+        _ sequencer: Sequencer,
+        _ board: CheckpointBoard
+    ) async throws {
+        let size = opened.stored.head.size
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await sequencer.run() }
+            group.addTask {
+                // A crash may have left a committed head without its checkpoint: it is shown before anybody can ask.
+                // With a full disk it cannot be signed; then the older one is served.
+                _ = await board.checkpoint(after: size - 1, wait: .seconds(5))
+                // Submissions that are open at a shutdown are answered before the sequencer stops.
+                do {
+                    try await application.run()
+                } catch {
+                    await sequencer.stop()
+                    throw error
+                }
+                await sequencer.stop()
+            }
+            do {
+                while try await group.next() != nil {}
+            } catch {
+                group.cancelAll()
+                throw error
+            }
+        }
+    }
+
+    private func application(_ api: LedgerAPI, on group: MultiThreadedEventLoopGroup) -> Application<LedgerAPI> {
+        let limits = limits
+        let onReady = onReady
+        let host = listen.host
+        // The framework's own lines speak of its parts, not of a ledger.
+        var quiet = logger
+        if quiet.logLevel > .debug { quiet.logLevel = .error }
+        return Application(
+            responder: api,
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    additionalChannelHandlers: [ConnectionDeadlines(limits: limits)],
+                    httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
+                        maxHeaderFieldSize: limits.headerBytes,
+                        maxHeaderListSize: limits.headerBytes,
+                        maxHeaderFieldCount: limits.headerFields
+                    )
+                )
+            ),
+            configuration: ApplicationConfiguration(
+                address: .hostname(listen.host, port: listen.port),
+                backlog: 1024,
+                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections, logger: quiet)
+            ),
+            onServerRunning: { channel in await onReady(host, channel.localAddress?.port ?? 0) },
+            eventLoopGroupProvider: .shared(group),
+            logger: quiet
+        )
+    }
+}

@@ -1,0 +1,213 @@
+internal import Contracts
+internal import Logging
+
+/// A head of the log with everything that the next batch is made on.
+struct SequencedHead: Sendable {
+    var state: ContractState
+    var tree: CompactRange
+    var edge: TreeEdge
+
+    var size: UInt64 { tree.size }
+    var logHead: LogHead { LogHead(tree: tree, outcomes: state.outcomes) }
+}
+
+/// A batch in the making, on a copy of the head.
+private struct Draft {
+    enum Verdict {
+        case accepted(UInt64)
+        case refused(Rejection)
+        case stopped
+    }
+
+    var head: SequencedHead
+    var batch: Batch
+
+    init(on head: SequencedHead) {
+        self.head = head
+        batch = Batch(base: head.size, head: head.logHead)
+    }
+
+    /// Folds an entry; anything but `ok` leaves the draft as it was.
+    mutating func fold(
+        _ entry: Entry,
+        _ parsed: ParsedEntry,
+        _ verdicts: SignatureVerdicts,
+        leaf: [UInt8],
+        admits: (ContractState) -> Bool
+    ) -> Verdict {
+        let before = head.state
+        guard case .outcome(let outcome) = head.state.apply(parsed, verdicts: verdicts) else {
+            head.state = before
+            return .stopped
+        }
+        guard outcome.code == .ok else {
+            head.state = before
+            var rejection = Rejection(outcome.code, id: entry.id)
+            if outcome.code == .seqReplay || outcome.code == .seqGap, let account = entry.account {
+                rejection.expectedSequence = before.lane(account: account, key: entry.signer) + 1
+            }
+            return .refused(rejection)
+        }
+        guard admits(head.state) else {
+            head.state = before
+            return .stopped
+        }
+        let hash = MerkleTree.leafHash(leaf)
+        batch.entries.append(
+            LogEntry(
+                index: outcome.index,
+                leaf: leaf,
+                leafHash: hash,
+                id: entry.id,
+                code: outcome.code,
+                outcome: outcome.canonical
+            )
+        )
+        head.tree.append(hash)
+        batch.tileRoots += head.edge.append(hash)
+        return .accepted(outcome.index)
+    }
+
+    mutating func finish() {
+        batch.changes = head.state.takeChanges()
+        batch.head = head.logHead
+    }
+}
+
+extension Sequencer {
+    /// Times of the ticks that go in front of the next batch.
+    func dueTicks() -> [Timestamp] {
+        guard let meta = head.state.meta, !head.state.isStopped else { return [] }
+        return TickSchedule.dueTicks(now: head.state.now, clock: clock(), minimum: meta.limits.tickMinimum)
+    }
+
+    /// Folds, answers what is refused, commits the rest.
+    func sequence(_ taken: [Submission], ticks: [Timestamp]) async throws {
+        var draft = Draft(on: head)
+        var added: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
+        for time in ticks {
+            guard let index = tick(time, in: &draft) else { break }
+            added.append((index, true, nil, draft.batch.entries[draft.batch.entries.count - 1].id))
+        }
+        var refused: [(Submission, Rejection)] = []
+        for submission in taken {
+            let verdict = draft.fold(
+                submission.entry,
+                submission.parsed,
+                submission.verdicts,
+                leaf: submission.leaf,
+                admits: signer.canSign
+            )
+            switch verdict {
+            case .accepted(let index):
+                added.append((index, true, submission.waiter, submission.entry.id))
+            case .refused(let rejection):
+                // The same entry twice in one batch: the second waits for the receipt of the first.
+                if let twin = added.first(where: { $0.id == submission.entry.id }) {
+                    added.append((twin.index, false, submission.waiter, twin.id))
+                } else {
+                    refused.append((submission, rejection))
+                }
+            case .stopped:
+                let reason =
+                    draft.head.state.isStopped
+                    ? "the ledger has reached a version of the rules that this server does not know"
+                    : "this server cannot sign for the keys or the witness policy that the entry would put in force"
+                answer(submission.waiter, .unavailable(reason: reason, retryAfterSeconds: 3600))
+            }
+        }
+        await answerRefused(refused)
+        guard !draft.batch.entries.isEmpty else { return }
+        draft.finish()
+        do {
+            try await log.commit(draft.batch)
+            // At this point the entries are in the log: a crash from here on loses no answer that was given.
+        } catch {
+            logger.error("a commit failed", metadata: ["reason": "\(error)"])
+            doubt = draft.head
+            unpublished = added
+            try await resolveDoubt()
+            return
+        }
+        head = draft.head
+        unpublished = added
+    }
+
+    /// Makes and folds a tick.
+    ///
+    /// - Returns: its index, nil if the fold refuses it.
+    private func tick(_ time: Timestamp, in draft: inout Draft) -> UInt64? {
+        guard let envelope = signer.tick(time, on: draft.head.state) else { return nil }
+        let parsed = ParsedEntry(envelope: envelope)
+        guard case .entry(let entry) = parsed else { return nil }
+        switch draft.fold(entry, parsed, SignatureVerdicts(), leaf: envelope.leaf, admits: { _ in true }) {
+        case .accepted(let index):
+            return index
+        case .refused(let rejection):
+            logger.error("the fold refuses this server's tick", metadata: ["code": "\(rejection.code.rawValue)"])
+        case .stopped:
+            break
+        }
+        return nil
+    }
+
+    /// Answers entries that were not logged now; one that was logged before gets its receipt.
+    private func answerRefused(_ refused: [(Submission, Rejection)]) async {
+        for (submission, rejection) in refused {
+            do {
+                if let index = try await log.index(of: submission.entry.id) {
+                    let receipt = try await log.receipts(of: [index])[0]
+                    answer(submission.waiter, .included(index: index, receipt: receipt, isNew: false))
+                } else {
+                    refuse(submission, rejection)
+                }
+            } catch {
+                answer(submission.waiter, .unavailable(reason: "the ledger cannot read now", retryAfterSeconds: 2))
+            }
+        }
+    }
+
+    /// Finds out whether a failed commit took effect, and goes on from what is committed.
+    ///
+    /// While the store does not even say that, the entries' fate is not known: they are answered 503, and submitting
+    /// them again gives the receipt if they were logged.
+    func resolveDoubt() async throws {
+        guard let candidate = doubt else { return }
+        let stored: LogHead
+        do {
+            stored = try await log.head()
+        } catch {
+            abandon("the ledger cannot write at the moment")
+            throw error
+        }
+        if stored == candidate.logHead {
+            doubt = nil
+            head = candidate
+        } else if stored == head.logHead {
+            doubt = nil
+            abandon("the ledger cannot write at the moment")
+            throw CommitRefused()
+        } else {
+            abandon("the ledger stops")
+            throw StoreError.headMoved(expected: candidate.size, found: stored.size)
+        }
+    }
+
+    private func abandon(_ reason: String) {
+        for waiting in unpublished { answer(waiting.waiter, .unavailable(reason: reason, retryAfterSeconds: 2)) }
+        unpublished = []
+    }
+}
+
+/// A commit did not take effect; its entries are not in the log.
+private struct CommitRefused: Error {}
+
+extension StoreError {
+    /// Whether going on could harm the log.
+    var isFinal: Bool {
+        switch self {
+        case .unusable, .headMoved, .signingRefused, .notDurable: true
+        case .missing: false
+        }
+    }
+}

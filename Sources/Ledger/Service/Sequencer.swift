@@ -1,0 +1,279 @@
+public import Contracts
+internal import Logging
+internal import NIOConcurrencyHelpers
+
+/// The only writer of a ledger's log.
+///
+/// The life of an entry: it is parsed and its signatures are verified in the task of whoever submits it, it waits in a
+/// bounded queue, and `run` takes up to a batch of them, in this order of effects:
+///
+/// 1. a tick in front, if one is due;
+/// 2. fold on the head state; what is not `ok` is answered and never logged;
+/// 3. commit, durable; from here the entries are in the log, whatever happens;
+/// 4. read the committed head back;
+/// 5. sign guard, durable;
+/// 6. sign and keep the checkpoint, durable; from here a restart republishes the same bytes;
+/// 7. show the checkpoint and answer with receipts.
+///
+/// A step that fails is tried again from what the store says is committed; nothing that was answered 201 can be lost,
+/// because the answer comes last. There is no waiting for a fuller batch: while one batch is on its way to the disk,
+/// the next one collects.
+public actor Sequencer {
+    /// An entry that waits for its batch.
+    struct Submission {
+        var entry: Entry
+        var parsed: ParsedEntry
+        var verdicts: SignatureVerdicts
+        var leaf: [UInt8]
+        /// Key of the waiter; nil for a submission that was answered at once.
+        var waiter: UInt64?
+    }
+
+    private struct Waiter {
+        var id: Identifier
+        var deadline: ContinuousClock.Instant
+        var continuation: CheckedContinuation<SubmissionResult, Never>
+    }
+
+    let log: any CommitLog
+    let signer: CheckpointSigner
+    let board: CheckpointBoard
+    let limits: ServiceLimits
+    let clock: @Sendable () -> Timestamp
+    let logger: Logger
+
+    /// The committed head, with its state.
+    var head: SequencedHead {
+        didSet { committedState.withLockedValue { $0 = head.state } }
+    }
+    /// For those who look up keys and lanes beside the actor; never newer than what is committed.
+    private nonisolated let committedState: NIOLockedValueBox<ContractState>
+    /// A commit that failed, and may have taken effect all the same.
+    var doubt: SequencedHead?
+    /// Entries that are committed and not in a published checkpoint.
+    var unpublished: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
+    /// Why nothing can be logged now.
+    var failure: String?
+
+    private var queue: [Submission] = []
+    private var waiters: [UInt64: Waiter] = [:]
+    private var nextWaiter: UInt64 = 0
+    private var rejections = RecentRejections()
+    private var retryPause: Duration
+    private var isStopping = false
+    private let wakeups: AsyncStream<Void>
+    private let wake: AsyncStream<Void>.Continuation
+
+    init(
+        resuming stored: StoredLedger,
+        log: any CommitLog,
+        signer: CheckpointSigner,
+        board: CheckpointBoard,
+        limits: ServiceLimits,
+        clock: @escaping @Sendable () -> Timestamp,
+        logger: Logger
+    ) {
+        self.log = log
+        self.signer = signer
+        self.board = board
+        self.limits = limits
+        self.clock = clock
+        self.logger = logger
+        head = SequencedHead(state: stored.state, tree: stored.head.tree, edge: stored.edge)
+        committedState = NIOLockedValueBox(stored.state)
+        retryPause = limits.retryShortest
+        rejections.capacity = limits.rememberedRejections
+        (wakeups, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        if let checkpoint = stored.checkpoint {
+            board.publish(PublishedCheckpoint(size: checkpoint.size, note: checkpoint.note))
+        }
+        // Work that a crash left, such as a committed head without a checkpoint, is taken up by the first turn.
+        wake.yield()
+    }
+
+    /// The state that is committed now.
+    public nonisolated var state: ContractState { committedState.withLockedValue { $0 } }
+
+    // MARK: Submitting
+
+    /// Logs an entry and waits until it is in a published checkpoint.
+    ///
+    /// Runs the checks that need no order in the caller's task, so that several entries are verified in parallel.
+    /// - Parameter waits: false to be answered as soon as the entry is in the queue.
+    public nonisolated func submit(_ envelope: Envelope, waits: Bool = true) async -> SubmissionResult {
+        let leaf = envelope.leaf
+        guard leaf.count <= Envelope.longestLeaf else { return .rejected(Rejection(.entrySize, id: nil)) }
+        let parsed = ParsedEntry(envelope: envelope)
+        switch parsed {
+        case .rejected(let code, let id):
+            return .rejected(Rejection(code, id: id))
+        case .entry(let entry):
+            let known = state
+            let verdicts = SignatureVerdicts.compute(for: parsed) { known.publicKey($0) }
+            let submission = Submission(entry: entry, parsed: parsed, verdicts: verdicts, leaf: leaf)
+            return await enqueue(submission, waits: waits)
+        }
+    }
+
+    private func enqueue(_ submission: Submission, waits: Bool) async -> SubmissionResult {
+        if isStopping { return .unavailable(reason: "the server is stopping", retryAfterSeconds: 5) }
+        if let failure { return .unavailable(reason: failure, retryAfterSeconds: 2) }
+        guard queue.count < limits.queuedEntries else {
+            return .unavailable(reason: "\(queue.count) entries wait already", retryAfterSeconds: 2)
+        }
+        defer { wake.yield() }
+        guard waits else {
+            queue.append(submission)
+            return .pending(submission.entry.id)
+        }
+        return await withCheckedContinuation { continuation in
+            nextWaiter += 1
+            waiters[nextWaiter] = Waiter(
+                id: submission.entry.id,
+                deadline: .now + limits.submissionWait,
+                continuation: continuation
+            )
+            var submission = submission
+            submission.waiter = nextWaiter
+            queue.append(submission)
+            wake.yield()
+        }
+    }
+
+    /// What this process remembers of an entry that is not in a published checkpoint; a hint.
+    public enum Hint: Sendable, Hashable {
+        case pending
+        case rejected(Code)
+    }
+
+    public func hint(of id: Identifier) -> Hint? {
+        if queue.contains(where: { $0.entry.id == id }) || unpublished.contains(where: { $0.id == id }) {
+            return .pending
+        }
+        return rejections[id].map { .rejected($0) }
+    }
+
+    // MARK: Answering
+
+    /// Answers a waiter once; one that was answered before, or does not wait, is left alone.
+    func answer(_ waiter: UInt64?, _ result: SubmissionResult) {
+        guard let waiter, let found = waiters.removeValue(forKey: waiter) else { return }
+        found.continuation.resume(returning: result)
+    }
+
+    func refuse(_ submission: Submission, _ rejection: Rejection) {
+        rejections[submission.entry.id] = rejection.code
+        answer(submission.waiter, .rejected(rejection))
+    }
+
+    /// Answers 202 to those who waited too long; their entries go on.
+    private func answerOverdue() {
+        guard !waiters.isEmpty else { return }
+        let now = ContinuousClock.now
+        for (key, waiter) in waiters where waiter.deadline <= now { answer(key, .pending(waiter.id)) }
+    }
+
+    private func answerQueue(_ result: SubmissionResult) {
+        let submissions = queue
+        queue = []
+        for submission in submissions { answer(submission.waiter, result) }
+    }
+
+    // MARK: Running
+
+    /// Sequences until `stop`; throws only when going on could sign a second history.
+    public func run() async throws {
+        defer {
+            // Also when a turn threw: nobody waits for a sequencer that is gone.
+            isStopping = true
+            answerQueue(.unavailable(reason: "the server is stopping", retryAfterSeconds: 5))
+            for (key, waiter) in waiters { answer(key, .pending(waiter.id)) }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while !Task.isCancelled {
+                    try await Task.sleep(for: .seconds(1))
+                    await self.beat()
+                }
+            }
+            for await _ in wakeups {
+                if isStopping { break }
+                try await turn()
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Ends `run` after the batch that is on its way.
+    public func stop() {
+        isStopping = true
+        wake.finish()
+    }
+
+    private func beat() {
+        answerOverdue()
+        wake.yield()
+    }
+
+    private func turn() async throws {
+        while !isStopping {
+            do {
+                let didSomething = try await step()
+                failure = nil
+                guard didSomething else { return }
+            } catch let error as StoreError where error.isFinal {
+                failure = "\(error)"
+                logger.critical("the ledger stops: \(error)")
+                throw error
+            } catch {
+                failure = "the ledger cannot write at the moment"
+                logger.error("the store failed, nothing is lost; trying again", metadata: ["reason": "\(error)"])
+                answerQueue(.unavailable(reason: "the ledger cannot write at the moment", retryAfterSeconds: 2))
+                try? await Task.sleep(for: retryPause)
+                retryPause = min(retryPause * 2, limits.retryLongest)
+            }
+        }
+    }
+
+    /// Does the next thing there is to do.
+    ///
+    /// - Returns: false if there is nothing.
+    private func step() async throws -> Bool {
+        if doubt != nil {
+            try await resolveDoubt()
+            return true
+        }
+        if (board.newest?.size ?? 0) < head.size {
+            try await publishHead()
+            retryPause = limits.retryShortest
+            return true
+        }
+        let ticks = dueTicks()
+        guard !queue.isEmpty || !ticks.isEmpty else { return false }
+        // Ticks that have to come one after the other go alone, so that no entry is folded at an old time.
+        let isCatchingUp = ticks.count >= TickSchedule.mostTicks
+        let taken = isCatchingUp ? [] : Array(queue.prefix(limits.batchEntries))
+        queue.removeFirst(taken.count)
+        try await sequence(taken, ticks: ticks)
+        return true
+    }
+}
+
+/// Codes of entries that were refused lately, for GET /tx. The oldest are forgotten.
+private struct RecentRejections {
+    var capacity = 0
+    private var codes: [Identifier: Code] = [:]
+    private var order: [Identifier] = []
+
+    subscript(id: Identifier) -> Code? {
+        get { codes[id] }
+        set {
+            guard let newValue else { return }
+            if codes.updateValue(newValue, forKey: id) == nil { order.append(id) }
+            guard order.count > capacity else { return }
+            let forgotten = max(1, capacity / 8)
+            for id in order.prefix(forgotten) { codes[id] = nil }
+            order.removeFirst(min(forgotten, order.count))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+/// Every size and time limit of the ledger's server, each with its default and the reason for it.
+public struct ServiceLimits: Sendable, Hashable {
+    /// Entries in one batch (protocol.md 11).
+    public var batchEntries = 256
+    /// Entries that wait for a batch; more are answered 503. Sixteen batches, about two seconds of work.
+    public var queuedEntries = 4096
+    /// Time a submission waits for a checkpoint before it is answered 202 (protocol.md 9).
+    public var submissionWait: Duration = .seconds(20)
+    /// Pause before the store is asked again after an error; doubled up to `retryLongest`.
+    public var retryShortest: Duration = .milliseconds(100)
+    /// A full disk is noticed to have space again within this time.
+    public var retryLongest: Duration = .seconds(2)
+    /// Rejected entries whose code is remembered for GET /tx; a hint only.
+    public var rememberedRejections = 10_000
+
+    /// Largest body of a submission, in bytes (protocol.md 9).
+    public var submissionBytes = 24 * 1024
+    /// Header lines of a request, in bytes; clients of a ledger send a few hundred.
+    public var headerBytes = 16 * 1024
+    /// Number of header fields of a request.
+    public var headerFields = 100
+    /// Time from a connection's start, or its last answer, to the next complete request head.
+    public var headTime: Duration = .seconds(60)
+    /// Time from a request's head to the end of its body: 24 KiB over a slow line.
+    public var bodyTime: Duration = .seconds(15)
+    /// Time from the start of an answer until the client has taken all of it; a bundle may have 4 MiB.
+    public var answerTime: Duration = .seconds(120)
+    /// Open connections; more wait in the kernel's queue. Each costs about 30 KiB.
+    public var connections = 4096
+    /// Long polls at the same time; more are answered 503. One for each watcher.
+    public var longPolls = 3000
+    /// Entries one client address may submit a second, on average; each costs about 0.3 ms of one core.
+    public var submissionsPerSecond = 500.0
+    /// Entries one client address may submit at once.
+    public var submissionBurst = 5000.0
+    /// Client addresses whose rate is remembered; the longest silent one is forgotten first.
+    public var rememberedAddresses = 16_384
+
+    public init() {}
+}
