@@ -1,1 +1,294 @@
-// The Gateway target.
+public import Contracts
+public import Logging
+
+/// A web gateway: listeners for visitors, the tunnel endpoint for agents, and the table that says who may meet whom.
+///
+/// Nothing is served before the first `apply`. All methods may be called from any thread or task.
+public final class Gateway: Sendable {
+    /// Addresses as bound, with the ports that the system chose where 0 was asked for.
+    public struct BoundAddresses: Sendable, Hashable {
+        public var http: [String] = []
+        public var https: [String] = []
+        public var tunnel: [String] = []
+        /// Path of the admin socket.
+        public var admin: String?
+    }
+
+    private struct State {
+        var index: RoutingIndex?
+        var loads: [Identifier: SharedLoad] = [:]
+        var ports: [UInt16: [ListeningSocket]] = [:]
+        var unavailable: [UInt16: String] = [:]
+        var unreachable: Set<Identifier> = []
+        var generation: Int64 = 0
+        var bound = BoundAddresses()
+        var isDraining = false
+        var sweeps = 0
+    }
+
+    private let core: GatewayCore
+    private let loops: [Loop]
+    private let identity: TLSIdentity
+    private let logger: Logger
+    private let seed: UInt64
+    private let state = Lock(State())
+
+    /// Makes the loops; nothing is bound before `start`.
+    public init(configuration: GatewayConfiguration, logger: Logger) throws(GatewayError) {
+        core = GatewayCore(configuration)
+        self.logger = logger
+        var random = SystemRandomNumberGenerator()
+        seed = random.next()
+        do {
+            identity = try TLSIdentity(seed: configuration.transportKey.seed)
+        } catch {
+            throw GatewayError("transport key", reason: "\(error)")
+        }
+        var loops: [Loop] = []
+        do {
+            for _ in 0..<max(1, configuration.loops) {
+                loops.append(try Loop(stuckLimit: configuration.limits.stuckBytes / max(1, configuration.loops)))
+            }
+        } catch {
+            throw GatewayError("event loop", reason: "\(error)")
+        }
+        self.loops = loops
+    }
+
+    /// Binds every address and starts the loops. On an error nothing stays bound.
+    public func start() throws(GatewayError) {
+        let configuration = core.configuration
+        let http = try bind("http", configuration.http)
+        let https = try bind("https", configuration.https)
+        let tunnel = try bind("tunnel", configuration.tunnel)
+        let admin = try bind("admin", configuration.admin.map { ["unix:\($0)"] } ?? [])
+        let group = SessionGroup()
+        var fronts: [LoopBound<Front>] = []
+        var registries: [LoopBound<SessionRegistry>] = []
+        do {
+            for (place, loop) in loops.enumerated() {
+                let registry = SessionRegistry(loop: loop, index: place, group: group)
+                let front = Front(loop: loop, registry: registry, core: core)
+                for socket in http { try front.listenHTTP(socket) }
+                for socket in https { try front.listenTLS(socket) }
+                for socket in tunnel { try listenTunnel(socket, front) }
+                if place == 0 {
+                    for socket in admin { try front.listenAdmin(socket, self) }
+                    front.onSweep = { [weak self, weak front] in
+                        guard let self, let front else { return }
+                        self.swept(front)
+                    }
+                }
+                fronts.append(LoopBound(front, on: loop))
+                registries.append(LoopBound(registry, on: loop))
+            }
+        } catch {
+            throw GatewayError("start", reason: "\(error)")
+        }
+        group.set(registries)
+        core.set(fronts)
+        state.withLock { state in
+            state.bound.http = http.map(\.address.description)
+            state.bound.https = https.map(\.address.description)
+            state.bound.tunnel = tunnel.map(\.address.description)
+            state.bound.admin = configuration.admin
+        }
+        for (place, loop) in loops.enumerated() { loop.start(name: "gateway-\(place)") }
+    }
+
+    private func bind(_ what: String, _ addresses: [String]) throws(GatewayError) -> [ListeningSocket] {
+        var sockets: [ListeningSocket] = []
+        for text in addresses {
+            guard let address = SocketAddress(text) else {
+                throw GatewayError("bind \(what)", text, reason: "not an address; write ip:port or [ip]:port")
+            }
+            do {
+                sockets.append(try ListeningSocket(address))
+            } catch {
+                throw GatewayError("bind \(what)", text, reason: error.reason)
+            }
+        }
+        return sockets
+    }
+
+    private func listenTunnel(_ socket: ListeningSocket, _ front: Front) throws {
+        var limits = TunnelLimits()
+        // Running streams are cut by their contract's own `drain`, of at most an hour; the session ends with the last of them.
+        limits.drain = .seconds(3660)
+        limits.handshakesPerSecond = core.configuration.limits.handshakesPerSecond
+        limits.handshakeBurst = limits.handshakesPerSecond * 4
+        let context = try TLSContext(tunnel: .server, identity: identity)
+        front.tunnels.append(
+            try TunnelServer(
+                loop: front.loop,
+                socket: socket,
+                context: context,
+                node: core.configuration.node,
+                authority: front,
+                registry: front.registry,
+                limits: limits
+            )
+        )
+    }
+
+    /// The addresses as bound; empty before `start`.
+    public var boundAddresses: BoundAddresses { state.withLock { $0.bound } }
+
+    /// Leased ports that are open now, ascending.
+    public var openPorts: [UInt16] { state.withLock { $0.ports.keys.sorted() } }
+
+    // MARK: The table
+
+    /// Takes a table. New visitors and requests meet it at once; streams that it no longer permits end after their `drain`;
+    /// all others are not touched. Call it for every verified state, also when the table did not change: it brings freshness.
+    public func apply(_ publication: Publication) {
+        state.withLock { state in
+            let old = state.index
+            let index = RoutingIndex(publication, previous: old, at: core.clock.seconds(at: monotonicNow()), seed: seed)
+            let diff = TableDiff(from: old, to: index)
+            for contract in index.contracts where state.loads[contract.id] == nil {
+                state.loads[contract.id] = SharedLoad()
+            }
+            for (id, load) in state.loads where index.slots[id] == nil && load.count == 0 { state.loads[id] = nil }
+            let loads = index.contracts.map { state.loads[$0.id]! }
+            state.index = index
+            state.generation += 1
+            for port in diff.closed { state.ports[port] = nil }
+            let leased = index.verdicts.flatMap(\.ports)
+            state.unavailable = state.unavailable.filter { failure in
+                leased.contains { $0.from <= failure.key && failure.key <= $0.to }
+            }
+            let opened = state.isDraining ? [] : diff.opened.filter { openPort($0, &state) }
+            let sockets = opened.map { ($0, state.ports[$0]!) }
+            for front in core.allFronts {
+                front.submit { front in
+                    front.apply(index, diff, loads)
+                    for port in diff.closed { front.close(port: port) }
+                    for (port, sockets) in sockets { front.open(port: port, sockets) }
+                }
+            }
+            logger.debug(
+                "table",
+                metadata: [
+                    "height": "\(publication.height)", "routes": "\(index.routes.count)",
+                    "touched": "\(diff.touched.count)",
+                    "ended": "\(diff.ended.count)",
+                ]
+            )
+        }
+    }
+
+    /// Takes a bare table; windows of contracts and reasons of suspensions stay unknown.
+    public func apply(_ table: RouteTable, height: UInt64 = 0, freshness: Freshness) {
+        apply(Publication(table: table, height: height, freshness: freshness))
+    }
+
+    /// Binds a leased port on every configured address, all or none.
+    private func openPort(_ port: UInt16, _ state: inout State) -> Bool {
+        do throws(GatewayError) {
+            let addresses = core.configuration.ports.map { host in
+                host.utf8.contains(0x3A) ? "[\(host)]:\(port)" : "\(host):\(port)"
+            }
+            state.ports[port] = try bind("port", addresses)
+            state.unavailable[port] = nil
+            return true
+        } catch {
+            state.unavailable[port] = error.reason
+            logger.warning("leased port cannot be opened", metadata: ["port": "\(port)", "reason": "\(error.reason)"])
+            return false
+        }
+    }
+
+    // MARK: About once a second
+
+    private func swept(_ front: Front) {
+        front.presence.look(front.index.contracts.map(\.id), at: front.loop.now) {
+            front.registry.sessionCount(for: $0)
+        }
+        let unreachable = front.presence.absent(for: front.limits.unreachableSeconds, at: front.loop.now)
+        state.withLock { state in
+            state.unreachable = unreachable
+            state.sweeps += 1
+            guard state.sweeps % 5 == 0, !state.isDraining else { return }
+            for port in state.unavailable.keys.sorted() {
+                guard let index = state.index, openPort(port, &state) else { continue }
+                guard index.ports[port] != nil else {
+                    // Of a rejected contract: that the port is free again is all that is asked.
+                    state.ports[port] = nil
+                    continue
+                }
+                let sockets = state.ports[port]!
+                for front in core.allFronts { front.submit { $0.open(port: port, sockets) } }
+            }
+        }
+    }
+
+    // MARK: Telling
+
+    /// What to report about the contracts of the table.
+    public func conditions() async -> [RouteCondition] {
+        state.withLock { state in
+            state.index?.conditions(unavailable: state.unavailable, unreachable: state.unreachable) ?? []
+        }
+    }
+
+    /// A view of the moment.
+    public func status() async -> GatewayStatus {
+        await withCheckedContinuation { continuation in
+            withStatus { continuation.resume(returning: $0) }
+        }
+    }
+
+    /// Calls `then` with a view of the moment, on the thread of some loop.
+    func withStatus(_ then: @escaping @Sendable (GatewayStatus) -> Void) {
+        core.gather({ LoopStatus($0) }, then: { loops in then(self.status(of: loops)) })
+    }
+
+    private func status(of loops: [LoopStatus]) -> GatewayStatus {
+        state.withLock { state in
+            GatewayStatus(
+                node: core.configuration.node,
+                index: state.index,
+                generation: state.generation,
+                loops: loops,
+                unavailable: state.unavailable,
+                unreachable: state.unreachable,
+                visitors: core.visitors,
+                now: core.clock.seconds(at: monotonicNow())
+            )
+        }
+    }
+
+    /// Contracts with streams that still run on this gateway, in the table or not.
+    public func runningContracts() async -> Set<Identifier> {
+        let figures = await withCheckedContinuation { continuation in
+            core.gather({ $0.contractFigures() }, then: { continuation.resume(returning: $0) })
+        }
+        return Set(figures.flatMap { $0.filter { $0.value.streams > 0 }.keys })
+    }
+
+    // MARK: Ending
+
+    /// Takes no new visitors and tells agents to go elsewhere; returns when the last visitor has left, at the latest after `seconds`.
+    public func drain(seconds: Int) async {
+        state.withLock { state in
+            state.isDraining = true
+            state.ports = [:]
+        }
+        for front in core.allFronts { front.submit { $0.drain(.seconds(seconds)) } }
+        let clock = ContinuousClock()
+        let end = clock.now + .seconds(seconds)
+        while core.visitors.count > 0, clock.now < end {
+            try? await clock.sleep(for: .milliseconds(50))
+            if Task.isCancelled { return }
+        }
+    }
+
+    /// Closes everything at once and ends the loops.
+    public func stop() async {
+        state.withLock { $0.ports = [:] }
+        for front in core.allFronts { front.submit { $0.stop() } }
+        for loop in loops { await loop.stop() }
+        core.set([])
+    }
+}

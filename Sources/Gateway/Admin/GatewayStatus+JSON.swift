@@ -1,0 +1,60 @@
+internal import Contracts
+
+extension GatewayStatus {
+    /// One JSON document with the members that `status --json` promises, and counters beside them.
+    public var json: [UInt8] {
+        var ledger: JSONObject = ["size": .integer(Int64(clamping: height)), "condition": .string(ledgerCondition)]
+        ledger["quorum_time"] = quorumTime.map(JSONValue.integer)
+        let document: JSONObject = [
+            "node": .string(node.hex), "ledger": .object(ledger), "routes": .array(routes.map(value)),
+            "sessions": .array(sessions.map(Self.value)), "generation": .integer(generation),
+            "contracts": .array(contracts.map(Self.value)), "refused": Self.value(refused),
+            "visitors": .object(["now": .integer(visitors), "total": .integer(visitorsTotal)]),
+        ]
+        return JSONValue.object(document).canonical
+    }
+
+    private func value(_ route: Exposure) -> JSONValue {
+        var conditions: [JSONValue] = []
+        func add(_ type: String, _ status: Bool, _ reason: String, _ message: String) {
+            conditions.append(
+                .object([
+                    "type": .string(type), "status": .string(status ? "True" : "False"), "reason": .string(reason),
+                    "message": .string(message), "height": .integer(Int64(clamping: height)),
+                ])
+            )
+        }
+        if let condition = route.condition {
+            add("Deployed", condition.state == .deployed, condition.code.rawValue, condition.message)
+        } else {
+            add("Deployed", false, "Suspended", "suspended by the gateway's operator")
+        }
+        add("Connected", route.sessions > 0, route.sessions > 0 ? "AgentConnected" : "NoAgent", "")
+        return .object([
+            "contract": .string(route.contract.hex), "exposure": .string(route.expose),
+            "kind": .string(route.kind.rawValue),
+            "mode": .string(route.mode.rawValue), "hosts": .array(route.hosts.map(JSONValue.string)),
+            "ports": .array(route.ports.map(JSONValue.string)), "conditions": .array(conditions),
+            "sessions": .integer(Int64(route.sessions)),
+        ])
+    }
+
+    private static func value(_ session: Session) -> JSONValue {
+        .object([
+            "key": .string(session.key.hex), "peer": .string(session.peer), "slot": .integer(session.slot),
+            "agent": .string(session.agent), "streams": .integer(Int64(session.streams)),
+            "draining": .boolean(session.isDraining), "contracts": .array(session.contracts.map { .string($0.hex) }),
+        ])
+    }
+
+    private static func value(_ figures: Figures) -> JSONValue {
+        .object([
+            "contract": .string(figures.contract.hex), "streams": .integer(Int64(figures.streams)),
+            "refused": value(figures.refused),
+        ])
+    }
+
+    private static func value(_ refused: [VisitorRefusal: Int64]) -> JSONValue {
+        .object(JSONObject(members: refused.map { ($0.key.rawValue, JSONValue.integer($0.value)) }))
+    }
+}

@@ -1,0 +1,138 @@
+public import Contracts
+
+/// A view of a gateway at one moment, for `status`.
+public struct GatewayStatus: Sendable {
+    /// One exposure of a contract.
+    public struct Exposure: Sendable {
+        public var contract: Identifier
+        public var expose: String
+        public var kind: ExposeKind
+        public var mode: RouteMode
+        public var hosts: [String]
+        /// As `from-to`, or one number.
+        public var ports: [String]
+        public var sessions: Int
+        public var condition: RouteCondition?
+    }
+
+    /// What was counted for a contract.
+    public struct Figures: Sendable {
+        public var contract: Identifier
+        public var streams: Int
+        public var refused: [VisitorRefusal: Int64]
+    }
+
+    /// An agent's session.
+    public struct Session: Sendable {
+        public var key: PublicKey
+        public var peer: String
+        public var contracts: [Identifier]
+        public var slot: Int64
+        public var agent: String
+        public var streams: Int
+        public var isDraining: Bool
+    }
+
+    public var node: Identifier
+    public var height: UInt64
+    public var quorumTime: Timestamp?
+    /// `normal`, `stale` or `halted`.
+    public var ledgerCondition: String
+    public var routes: [Exposure]
+    public var contracts: [Figures]
+    public var sessions: [Session]
+    /// Tables applied since the start.
+    public var generation: Int64
+    public var visitors: Int64
+    public var visitorsTotal: Int64
+    /// Refused visitors that no contract is to blame for.
+    public var refused: [VisitorRefusal: Int64]
+
+    init(
+        node: Identifier,
+        index: RoutingIndex?,
+        generation: Int64,
+        loops: [LoopStatus],
+        unavailable: [UInt16: String],
+        unreachable: Set<Identifier>,
+        visitors: SharedLoad,
+        now: Timestamp
+    ) {
+        self.node = node
+        self.generation = generation
+        self.visitors = visitors.count
+        visitorsTotal = visitors.opened
+        let freshness = index?.publication.freshness
+        height = index?.publication.height ?? 0
+        quorumTime = freshness?.quorumTime
+        let isStale = quorumTime.map { now - $0 > Freshness.bindsNothingAfter } ?? false
+        ledgerCondition = freshness?.isHalted == true ? "halted" : isStale ? "stale" : "normal"
+        sessions = loops.flatMap(\.sessions).map {
+            Session(
+                key: $0.key,
+                peer: $0.peer,
+                contracts: $0.contracts,
+                slot: $0.slot,
+                agent: $0.agent,
+                streams: $0.streams,
+                isDraining: $0.isDraining
+            )
+        }
+        var totals: [Identifier: ContractFigures] = [:]
+        var unattributed = RefusalCounts()
+        for loop in loops {
+            totals.merge(loop.figures) { one, other in
+                var sum = one
+                sum.add(other)
+                return sum
+            }
+            unattributed.add(loop.refusals)
+        }
+        refused = unattributed.counts
+        contracts = totals.sorted { $0.key < $1.key }.map {
+            Figures(contract: $0.key, streams: $0.value.streams, refused: $0.value.refusals.counts)
+        }
+        let conditions = index?.conditions(unavailable: unavailable, unreachable: unreachable) ?? []
+        routes = Self.exposures(
+            index?.publication.routes ?? [],
+            conditions: Dictionary(uniqueKeysWithValues: conditions.map { ($0.contract, $0) }),
+            sessions: sessions
+        )
+    }
+
+    private static func exposures(
+        _ routes: [Route],
+        conditions: [Identifier: RouteCondition],
+        sessions: [Session]
+    ) -> [Exposure] {
+        var list: [Exposure] = []
+        var places: [String: Int] = [:]
+        for route in routes {
+            let name = "\(route.contract) \(route.expose)"
+            let place = places[name] ?? list.count
+            if place == list.count {
+                places[name] = place
+                list.append(
+                    Exposure(
+                        contract: route.contract,
+                        expose: route.expose,
+                        kind: route.kind,
+                        mode: route.mode,
+                        hosts: [],
+                        ports: [],
+                        sessions: sessions.count { $0.contracts.contains(route.contract) },
+                        condition: conditions[route.contract]
+                    )
+                )
+            }
+            switch route.target {
+            case .http(let host, _, _, _, _, _), .tls(let host, _, _):
+                if !list[place].hosts.contains(where: { $0.utf8.elementsEqual(host.utf8) }) {
+                    list[place].hosts.append(host)
+                }
+            case .ports(let from, let to): list[place].ports.append(from == to ? "\(from)" : "\(from)-\(to)")
+            }
+        }
+        return list
+    }
+}

@@ -1,0 +1,34 @@
+internal import Contracts
+
+/// What one loop knows for a status; copied out of the loop.
+struct LoopStatus: Sendable {
+    struct Session: Sendable {
+        var key: PublicKey
+        var peer: String
+        var contracts: [Identifier]
+        var slot: Int64
+        var agent: String
+        var streams: Int
+        var isDraining: Bool
+    }
+
+    var sessions: [Session]
+    var figures: [Identifier: ContractFigures]
+    var refusals: RefusalCounts
+
+    init(_ front: Front) {
+        sessions = front.tunnels.flatMap(\.allSessions).map { session in
+            Session(
+                key: session.key,
+                peer: session.peer?.description ?? "",
+                contracts: session.contracts.sorted(),
+                slot: session.slot,
+                agent: session.agent,
+                streams: session.activeStreams,
+                isDraining: session.isDraining
+            )
+        }
+        figures = front.contractFigures()
+        refusals = front.refusals
+    }
+}

@@ -1,0 +1,44 @@
+/// What the loops of a gateway share. Every part is safe from any thread.
+final class GatewayCore: Sendable {
+    let configuration: GatewayConfiguration
+    let clock = WallClock()
+    /// Visitors over all loops.
+    let visitors = SharedLoad()
+    private let fronts = Lock([LoopBound<Front>]())
+
+    init(_ configuration: GatewayConfiguration) {
+        self.configuration = configuration
+    }
+
+    /// Sets the loops, once, before visitors come.
+    func set(_ fronts: [LoopBound<Front>]) {
+        self.fronts.withLock { $0 = fronts }
+    }
+
+    var allFronts: [LoopBound<Front>] { fronts.withLock { $0 } }
+
+    /// Queues work for the loop at a place; false when it has stopped.
+    func onFront(_ place: Int, _ body: @escaping @Sendable (Front) -> Void) -> Bool {
+        let front = fronts.withLock { $0.indices.contains(place) ? $0[place] : nil }
+        return front?.submit(body) ?? false
+    }
+
+    /// Asks every loop and calls `then` with the answers of those that run, on the thread of the last one.
+    func gather<Answer: Sendable>(
+        _ ask: @escaping @Sendable (Front) -> Answer,
+        then: @escaping @Sendable ([Answer]) -> Void
+    ) {
+        let fronts = allFronts
+        let gathering = Lock((missing: fronts.count, answers: [Answer]()))
+        @Sendable func arrived(_ answer: Answer?) {
+            let answers: [Answer]? = gathering.withLock { state in
+                state.missing -= 1
+                if let answer { state.answers.append(answer) }
+                return state.missing == 0 ? state.answers : nil
+            }
+            if let answers { then(answers) }
+        }
+        if fronts.isEmpty { return then([]) }
+        for front in fronts where !front.submit({ arrived(ask($0)) }) { arrived(nil) }
+    }
+}

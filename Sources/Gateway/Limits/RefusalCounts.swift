@@ -1,0 +1,10 @@
+/// Refused visitors by reason; each loop counts its own, and a status adds them up.
+struct RefusalCounts: Sendable {
+    private(set) var counts: [VisitorRefusal: Int64] = [:]
+
+    mutating func count(_ refusal: VisitorRefusal) { counts[refusal, default: 0] += 1 }
+
+    mutating func add(_ other: RefusalCounts) {
+        counts.merge(other.counts) { $0 + $1 }
+    }
+}

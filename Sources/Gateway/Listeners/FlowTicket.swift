@@ -1,0 +1,96 @@
+internal import Contracts
+
+/// What a loop tells the one that runs under a ticket.
+protocol TicketHolder: AnyObject {
+    /// Whether nothing is in flight, so that ending it takes nothing from a visitor.
+    var isIdle: Bool { get }
+
+    /// The permit is over, with `drain` behind it: end now.
+    func cut()
+}
+
+/// A stream that was opened under a permit: what is asked again when the table changes. Loop-owned.
+final class FlowTicket {
+    private(set) var route: ServedRoute
+    /// The agent that serves the stream.
+    let agent: PublicKey
+    let visitor: IPAddress?
+    /// Released with `end`, as the session is.
+    private(set) var holder: (any TicketHolder)?
+    private var session: TunnelSession?
+    private let load: ContractLoad
+    /// Place in the load's list; -1 after the end.
+    fileprivate(set) var place = -1
+    /// When the stream is cut; nil while its permit holds.
+    private(set) var cutAt: MonotonicNanoseconds?
+
+    init(_ permit: Permit, session: TunnelSession, visitor: IPAddress?, load: ContractLoad, holder: any TicketHolder) {
+        route = permit.route
+        agent = session.key
+        self.session = session
+        self.visitor = visitor
+        self.load = load
+        self.holder = holder
+        load.add(self)
+    }
+
+    /// The stream ended; harmless to repeat.
+    func end() {
+        load.remove(self)
+        holder = nil
+        session = nil
+    }
+
+    /// Whether the agent's session takes more work: not while it goes away.
+    var mayTakeMore: Bool { session.map { $0.isOpen && !$0.isDraining } ?? false }
+
+    /// Asks whether the stream may go on. If not, it ends now when idle, else after the contract's `drain`.
+    func review(_ index: RoutingIndex, at now: Timestamp, _ monotonic: MonotonicNanoseconds) {
+        switch index.renew(route.key, agent: agent, visitor: visitor, at: now) {
+        case .permitted(let permit):
+            route = permit.route
+            cutAt = nil
+        case .refused:
+            if cutAt == nil { cutAt = monotonic &+ UInt64(max(0, route.contract.drain)) * 1_000_000_000 }
+            cutIfDue(monotonic)
+        }
+    }
+
+    /// Ends the stream when its time has come.
+    func cutIfDue(_ now: MonotonicNanoseconds) {
+        guard let cutAt, place >= 0, let holder, holder.isIdle || cutAt <= now else { return }
+        holder.cut()
+    }
+}
+
+/// The streams of one contract on one loop.
+final class ContractLoad {
+    let id: Identifier
+    /// Counts over all loops.
+    let shared: SharedLoad
+    private(set) var tickets: [FlowTicket] = []
+    var refusals = RefusalCounts()
+    /// What the contract refused at the last look; flows are asked again when it changes.
+    var refusal: VisitorRefusal?
+
+    init(id: Identifier, shared: SharedLoad) {
+        self.id = id
+        self.shared = shared
+    }
+
+    fileprivate func add(_ ticket: FlowTicket) {
+        ticket.place = tickets.count
+        tickets.append(ticket)
+    }
+
+    fileprivate func remove(_ ticket: FlowTicket) {
+        guard ticket.place >= 0 else { return }
+        let last = tickets.removeLast()
+        if last !== ticket {
+            tickets[ticket.place] = last
+            last.place = ticket.place
+        }
+        ticket.place = -1
+        shared.leave()
+    }
+}

@@ -1,0 +1,36 @@
+internal import Contracts
+
+/// Who came, and where to. Immutable, moves between loops with its connection.
+final class Visitor: Sendable {
+    let peer: SocketAddress
+    let local: SocketAddress
+    let fields: VisitorFields
+    /// Loops that passed the connection on.
+    let hops: Int
+
+    init(peer: SocketAddress, local: SocketAddress, hops: Int = 0) {
+        self.peer = peer
+        self.local = local
+        self.hops = hops
+        fields = VisitorFields(address: peer.host, port: local.port)
+    }
+
+    /// The address that allow and deny lists are asked about.
+    var address: IPAddress? { Self.address(of: peer) }
+
+    var passedOn: Visitor { Visitor(peer: peer, local: local, hops: hops + 1) }
+
+    /// The PROXY header of a version; empty for 0.
+    func proxyHeader(_ version: Int) -> [UInt8] {
+        guard version > 0, let source = address, let destination = Self.address(of: local) else { return [] }
+        return ProxyHeader.bytes(version: version, source: (source, peer.port), destination: (destination, local.port))
+    }
+
+    private static func address(of socket: SocketAddress) -> IPAddress? {
+        switch socket {
+        case .v4(let address, _): .v4(address)
+        case .v6(let high, let low, _, _): .v6(high, low)
+        case .unix: nil
+        }
+    }
+}

@@ -1,0 +1,75 @@
+internal import CLinux
+internal import Glibc
+
+/// Memory that a loop lends: large buffers for the bytes of a turn, and pipes for splice. Loop-owned.
+@safe final class BufferPool {
+    /// Size of a pooled buffer: 1 MiB of payload and room for frame headers or TLS record overhead.
+    static let bufferSize = (1 << 20) + (1 << 17)
+    private static let kept = 8
+
+    struct Pipe {
+        let reader: Int32
+        let writer: Int32
+        let capacity: Int
+    }
+
+    private var free: [UnsafeMutableRawPointer] = unsafe []
+    private var pipes: [Pipe] = []
+
+    func take() -> UnsafeMutableRawPointer {
+        if let buffer = unsafe free.popLast() { return unsafe buffer }
+        return .allocate(byteCount: Self.bufferSize, alignment: 4096)
+    }
+
+    func give(_ buffer: UnsafeMutableRawPointer) {
+        if unsafe free.count < Self.kept { unsafe free.append(buffer) } else { unsafe buffer.deallocate() }
+    }
+
+    /// A pipe of up to 1 MiB, or nil when the process may open no more descriptors.
+    func takePipe() -> Pipe? {
+        if let pipe = pipes.popLast() { return pipe }
+        var ends: [Int32] = [-1, -1]
+        let flags = Int32(WEBGW_SOCK_NONBLOCK | WEBGW_SOCK_CLOEXEC)
+        guard unsafe webgw_pipe2(&ends, flags) == 0 else { return nil }
+        let setPipeSize: Int32 = 1031
+        _ = fcntl(ends[1], setPipeSize, 1 << 20)
+        let getPipeSize: Int32 = 1032
+        let capacity = Int(fcntl(ends[1], getPipeSize))
+        return Pipe(reader: ends[0], writer: ends[1], capacity: max(capacity, 4096))
+    }
+
+    /// Gives an empty pipe back; one that still holds bytes is closed by `discard`.
+    func give(_ pipe: Pipe) {
+        if pipes.count < Self.kept { pipes.append(pipe) } else { discard(pipe) }
+    }
+
+    func discard(_ pipe: Pipe) {
+        close(pipe.reader)
+        close(pipe.writer)
+    }
+
+    deinit {
+        while let buffer = unsafe free.popLast() { unsafe buffer.deallocate() }
+        for pipe in pipes { discard(pipe) }
+    }
+}
+
+/// How many bytes a loop may hold for destinations that do not keep up.
+struct StuckBudget {
+    /// Bytes held at most; what would exceed it is refused and its connection ends.
+    var limit: Int
+    private(set) var used = 0
+
+    init(limit: Int) { self.limit = limit }
+
+    /// True when half the budget is in use: windows stop growing then.
+    var isTight: Bool { used > limit / 2 }
+
+    mutating func reserve(_ count: Int) -> Bool {
+        guard used + count <= limit else { return false }
+        used += count
+        return true
+    }
+
+    mutating func release(_ count: Int) { used -= count }
+}

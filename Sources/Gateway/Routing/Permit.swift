@@ -1,0 +1,95 @@
+internal import Contracts
+
+/// Why a visitor is not let in.
+public enum VisitorRefusal: String, Hashable, Sendable, CaseIterable {
+    /// No contract serves the host, path or port here.
+    case unknown
+    /// The visitor's address is denied or not allowed.
+    case denied
+    /// The contract is in its grace period.
+    case grace
+    case suspended
+    case suspendedByLaw
+    /// The contract's window has not begun or is over.
+    case ended
+    /// The verified state is older than the contract allows.
+    case stale
+    /// The target reads as another route once it is normalised.
+    case ambiguous
+    /// No agent of the contract is connected.
+    case noAgent
+    /// The contract's or the gateway's limit of connections.
+    case limit
+    /// The contract's rate of new connections.
+    case rate
+    /// The workload refused the connection.
+    case refusedByWorkload
+    /// The workload did not answer in time.
+    case silentWorkload
+    /// The workload's answer was malformed.
+    case malformedAnswer
+    /// What the visitor sent was malformed, too large or too slow.
+    case malformed
+}
+
+/// The proof that the current table allowed a route at a time. Only a `RoutingIndex` makes one, and whoever opens a stream or
+/// forwards a request asks for a fresh one.
+struct Permit: Sendable {
+    let route: ServedRoute
+
+    fileprivate init(_ route: ServedRoute) { self.route = route }
+}
+
+/// The answer to a question about a host, a port or a running flow.
+enum Decision {
+    case permitted(Permit)
+    /// The contract is nil when none serves the place.
+    case refused(VisitorRefusal, ServedContract?)
+}
+
+extension RoutingIndex {
+    /// May a visitor send a request for this host and path?
+    func permit(
+        host bytes: Span<UInt8>,
+        _ host: Range<Int>,
+        path: Range<Int>,
+        visitor: IPAddress?,
+        at now: Timestamp
+    ) -> Decision {
+        guard let paths = http.lookUp(bytes, host) else { return .refused(.unknown, nil) }
+        let route = paths.lookUp(bytes, path)
+        if !paths.servesEverything, NormalizedPath.isNeeded(bytes, path) {
+            let normalized = NormalizedPath.of(bytes, path)
+            let other = paths.lookUp(normalized.span, 0..<normalized.count)
+            guard other === route else { return .refused(.ambiguous, route?.contract) }
+        }
+        return decide(route, visitor, now)
+    }
+
+    /// May a visitor open a connection for this server name?
+    func permit(serverName name: [UInt8], visitor: IPAddress?, at now: Timestamp) -> Decision {
+        decide(tls.lookUp(name.span, 0..<name.count), visitor, now)
+    }
+
+    /// May a visitor open a connection to this leased port?
+    func permit(port: UInt16, visitor: IPAddress?, at now: Timestamp) -> Decision {
+        decide(ports[port], visitor, now)
+    }
+
+    /// May a flow that was permitted before, and runs to this agent, go on?
+    func renew(_ key: RouteKey, agent: PublicKey, visitor: IPAddress?, at now: Timestamp) -> Decision {
+        let decision = decide(byKey[key], visitor, now)
+        guard case .permitted(let permit) = decision else { return decision }
+        guard permit.route.backends.contains(where: { $0.key == agent }) else {
+            return .refused(.unknown, permit.route.contract)
+        }
+        return decision
+    }
+
+    private func decide(_ route: ServedRoute?, _ visitor: IPAddress?, _ now: Timestamp) -> Decision {
+        guard let route else { return .refused(.unknown, nil) }
+        if let refusal = route.contract.refusal(at: now) { return .refused(refusal, route.contract) }
+        guard route.admits(visitor) else { return .refused(.denied, route.contract) }
+        return .permitted(Permit(route))
+    }
+}

@@ -1,0 +1,101 @@
+internal import Contracts
+
+/// What names a route across tables: it is the same route as long as these are the same.
+struct RouteKey: Hashable, Sendable {
+    var contract: Identifier
+    var expose: String
+    var kind: ExposeKind
+    /// Host and path, or the range of ports.
+    var place: String
+
+    init(_ route: Route) {
+        contract = route.contract
+        expose = route.expose
+        kind = route.kind
+        switch route.target {
+        case .http(let host, let path, _, _, _, _): place = host + path
+        case .tls(let host, _, _): place = host
+        case .ports(let from, let to): place = "\(from)-\(to)"
+        }
+    }
+}
+
+/// A contract as the gateway serves it; immutable, shared by its routes.
+final class ServedContract: Sendable {
+    let id: Identifier
+    /// Place in the index's list; a loop keeps its counters in the same order.
+    let slot: Int
+    let version: Int64
+    let mode: RouteMode
+    /// A suspended contract is so for legal reasons.
+    let isSuspendedByLaw: Bool
+    let drain: Int64
+    let conns: Int64
+    /// Keys of all agents that may serve the contract.
+    let keys: Set<PublicKey>
+    let connRate: Int64?
+    /// The live window of the contract; everything when it is not known.
+    let window: Range<Timestamp>
+    /// Local time from which the verified state is too old for this contract.
+    let staleFrom: Timestamp
+
+    init(_ route: Route, slot: Int, keys: Set<PublicKey>, publication: Publication) {
+        self.keys = keys
+        id = route.contract
+        self.slot = slot
+        version = route.version
+        mode = route.mode
+        isSuspendedByLaw = publication.suspendedByLaw.contains(route.contract)
+        drain = route.drain
+        conns = route.limits.conns
+        connRate = route.limits.connRate
+        window = publication.windows[route.contract] ?? 0..<Timestamp.max
+        let bound = min(route.maxStale, Freshness.drainsEverythingAfter)
+        staleFrom = publication.freshness.quorumTime.map { $0 + bound } ?? Timestamp.max
+    }
+
+    /// Whether its window has not begun.
+    func isBefore(_ now: Timestamp) -> Bool { now < window.lowerBound }
+
+    /// Why the contract serves nobody at a time; nil when it serves.
+    func refusal(at now: Timestamp) -> VisitorRefusal? {
+        if !window.contains(now) { return .ended }
+        if now > staleFrom { return .stale }
+        switch mode {
+        case .serve: return nil
+        case .grace: return .grace
+        case .suspended: return isSuspendedByLaw ? .suspendedByLaw : .suspended
+        case .rejected: return .unknown
+        }
+    }
+}
+
+/// A route as the gateway serves it; immutable, handed to flows by reference.
+final class ServedRoute: Sendable {
+    let route: Route
+    let contract: ServedContract
+    let key: RouteKey
+    /// Keys of the agents that may serve it, with their weights.
+    let backends: [(key: PublicKey, weight: Int64)]
+    /// Index over the routes of this table, for what loops keep beside them.
+    let slot: Int
+
+    init(_ route: Route, contract: ServedContract, slot: Int) {
+        self.route = route
+        self.contract = contract
+        self.slot = slot
+        key = RouteKey(route)
+        backends = route.backends.compactMap { backend in
+            if case .key(let key) = backend.target { return (key, backend.weight) }
+            return nil
+        }
+    }
+
+    /// Whether a visitor's address may use the route: deny wins, and an allow list that does not name it refuses.
+    func admits(_ address: IPAddress?) -> Bool {
+        if route.deny.isEmpty, route.allow.isEmpty { return true }
+        guard let address else { return false }
+        if route.deny.contains(where: { $0.contains(address) }) { return false }
+        return route.allow.isEmpty || route.allow.contains { $0.contains(address) }
+    }
+}

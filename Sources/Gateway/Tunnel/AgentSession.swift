@@ -1,0 +1,150 @@
+internal import Contracts
+internal import Glibc
+
+/// One connection of the agent to a gateway, from the dial on. Loop-owned.
+final class AgentSession: MuxDelegate {
+    enum News {
+        case answered(Welcome)
+        case goneAway(GoAway)
+        case ended(SessionEnd)
+    }
+
+    private let core: AgentCore
+    private let node: Identifier
+    private let slot: Int
+    private var mux: Mux?
+    private let onNews: (AgentSession, News) -> Void
+    private var isWelcome = false
+    private var accepted: [Identifier] = []
+    private var refused: [Refusal] = []
+
+    /// Dials an address of a gateway whose transport key is pinned.
+    init(
+        core: AgentCore,
+        endpoint: GatewayEndpoint,
+        address: SocketAddress,
+        slot: Int,
+        onNews: @escaping (AgentSession, News) -> Void
+    ) throws {
+        self.core = core
+        self.slot = slot
+        self.onNews = onNews
+        node = endpoint.node
+        let engine = try TLSEngine(core.context, pinned: endpoint.transportKey.bytes, loop: core.loop)
+        let leg = try Leg(dialing: address, loop: core.loop, tls: engine)
+        mux = try Mux(leg: leg, role: .agent, delegate: self)
+    }
+
+    var isOpen: Bool { mux?.isOpen == true }
+
+    /// Ends the session; the gateway learns that the agent stops.
+    func close() {
+        mux?.close(.closed, GoAway(code: .shutdown, drain: 0, message: "The agent stops"))
+    }
+
+    func drop() { mux?.end(.closed) }
+
+    /// Tells the gateway that the agent serves other contracts now.
+    func contractsChanged() {
+        guard isWelcome, let mux else { return }
+        mux.stage(session: .update, hello.payload)
+    }
+
+    private var hello: Hello {
+        Hello(
+            contracts: core.contractList,
+            instance: core.instance,
+            slot: Int64(slot),
+            slots: Int64(core.slots),
+            agent: core.agent
+        )
+    }
+
+    // MARK: Frames
+
+    func muxIsEstablished(_ mux: Mux) {
+        mux.stage(session: .hello, hello.payload)
+        mux.setDeadline(Mux.handshakeTime, "no WELCOME within 5 s")
+    }
+
+    func mux(_ mux: Mux, received type: FrameType, payload: [UInt8]) {
+        if type == .goAway {
+            guard let message = GoAway(payload) else { return }
+            return onNews(self, .goneAway(message))
+        }
+        guard isWelcome == (type != .welcome) else { return refuse(mux, "WELCOME comes first, and once") }
+        switch type {
+        case .welcome:
+            guard let welcome = Welcome(payload), welcome.node == node else {
+                return refuse(mux, "WELCOME is malformed")
+            }
+            mux.clearDeadline()
+            isWelcome = true
+            mux.initialWindow = Int(welcome.window)
+            onNews(self, .answered(welcome))
+        case .update:
+            guard let welcome = Welcome(payload) else { return refuse(mux, "UPDATE is malformed") }
+            onNews(self, .answered(welcome))
+        case .usage, .token: refuse(mux, "\(type) is not offered")
+        default: refuse(mux, "unexpected frame")
+        }
+    }
+
+    private func refuse(_ mux: Mux, _ rule: String) {
+        mux.close(
+            .violated(.protocolViolation, message: rule),
+            GoAway(code: .protocolViolation, drain: 0, message: rule)
+        )
+    }
+
+    func muxEnded(_ mux: Mux, _ end: SessionEnd) {
+        self.mux = nil
+        onNews(self, .ended(end))
+    }
+
+    // MARK: Streams
+
+    func mux(_ mux: Mux, isAsked stream: UInt32, payload: [UInt8]) {
+        guard isWelcome else { return refuse(mux, "OPEN before WELCOME") }
+        guard let request = StreamOpen(payload) else { return refuse(mux, "OPEN is malformed") }
+        guard let exposures = core.contracts[request.contract], request.kind != "udp" else {
+            return mux.stageReset(stream: stream, .refused)
+        }
+        guard let target = exposures[request.expose] else { return mux.stageReset(stream: stream, .noSuchExposure) }
+        switch target.place {
+        case .address(let address): dial(address, mux.accept(stream, contractIndex: 0))
+        case .name(let host, let port):
+            let stream = mux.accept(stream, contractIndex: 0)
+            let wait = PendingDial()
+            stream.owner = wait
+            core.resolve(host, port) { [weak self] addresses in
+                guard let self, !stream.isClosed else { return }
+                guard let address = addresses.first else { return stream.reset(.dialFailed) }
+                self.dial(address, stream)
+                if wait.hasFinished { stream.retellFinish() }
+                stream.resumeReceiving()
+            }
+        }
+    }
+
+    /// Connects the stream to the local service. What the visitor sent already is written as soon as the socket takes it.
+    private func dial(_ address: SocketAddress, _ stream: Stream) {
+        do throws(SocketError) {
+            let leg = try Leg(dialing: address, loop: core.loop)
+            let link = try StreamLink(leg: leg, abortCode: .internalError)
+            link.attach(stream)
+            stream.owner = link
+        } catch {
+            stream.reset(error.code == EMFILE || error.code == ENFILE ? .limit : .dialFailed)
+        }
+    }
+
+    /// Holds the place of a local connection whose address is being looked up.
+    private final class PendingDial: StreamOwner {
+        private(set) var hasFinished = false
+        func receive(_ bytes: Span<UInt8>) -> Int { 0 }
+        func receiveFinish() { hasFinished = true }
+        func receiveReset(_ code: ResetCode) {}
+        func streamCanSend() {}
+    }
+}

@@ -1,0 +1,41 @@
+/// Where an agent takes the visitors of an exposure: `127.0.0.1:8080`, `[::1]:80`, `name:port` or `unix:/path`.
+public struct ForwardTarget: Hashable, Sendable, CustomStringConvertible {
+    enum Place: Hashable, Sendable {
+        case address(SocketAddress)
+        /// Looked up for every connection (remembered for seconds), because names of local services move.
+        case name(String, port: UInt16)
+    }
+
+    let place: Place
+
+    /// Nil for anything that is none of the four forms.
+    public init?(_ text: String) {
+        if let address = SocketAddress(text) {
+            if case .unix = address {} else if address.port == 0 { return nil }
+            place = .address(address)
+            return
+        }
+        guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else { return nil }
+        let portText = text.utf8[text.utf8.index(after: colon)...]
+        let host = text[..<colon]
+        guard portText.allSatisfy({ $0 >= 48 && $0 <= 57 }), let port = UInt16(String(portText) ?? ""), port > 0,
+            !host.isEmpty, host.utf8.count <= 253, host.utf8.contains(where: { !($0 >= 48 && $0 <= 57 || $0 == 46) }),
+            host.utf8.allSatisfy(Self.isHostByte)
+        else { return nil }
+        place = .name(String(host), port: port)
+    }
+
+    private static func isHostByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 48...57, 65...90, 97...122, 45, 46, 95: true
+        default: false
+        }
+    }
+
+    public var description: String {
+        switch place {
+        case .address(let address): address.description
+        case .name(let host, let port): "\(host):\(port)"
+        }
+    }
+}

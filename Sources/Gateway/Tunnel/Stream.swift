@@ -1,0 +1,251 @@
+/// The local side of a stream. Every call is on the loop's thread.
+protocol StreamOwner: AnyObject {
+    /// Bytes came; returns how many were taken. The stream keeps the rest until `resumeReceiving`.
+    func receive(_ bytes: Span<UInt8>) -> Int
+
+    /// As `receive`, for payload that lies in several parts of one read.
+    func receive(_ bytes: Span<UInt8>, parts: [Range<Int>]) -> Int
+
+    /// The peer's direction ended, after every byte of it was taken.
+    func receiveFinish()
+
+    /// Both directions ended at once. The stream is gone.
+    func receiveReset(_ code: ResetCode)
+
+    /// A send that took less than it was given may be tried again.
+    func streamCanSend()
+}
+
+extension StreamOwner {
+    func receive(_ bytes: Span<UInt8>, parts: [Range<Int>]) -> Int {
+        var taken = 0
+        for part in parts {
+            let count = receive(bytes.extracting(part))
+            taken += count
+            if count < part.count { break }
+        }
+        return taken
+    }
+}
+
+/// One visitor inside a tunnel session. Loop-owned; small, because there may be many and most are idle.
+final class Stream {
+    /// What became of a fill.
+    enum Fill: Equatable {
+        case bytes(Int)
+        /// The leg has nothing now.
+        case again
+        /// The window or the session is full; `streamCanSend` comes later.
+        case blocked
+        /// The leg's direction ended (the caller finishes the stream).
+        case end
+        /// The leg broke (the caller resets the stream).
+        case failed
+    }
+
+    let id: UInt32
+    /// Index into the session's contracts.
+    let contractIndex: Int32
+    private let mux: Mux
+    /// Who takes the bytes; set right after opening, released when the stream ends.
+    var owner: (any StreamOwner)?
+    private var window: ReceiveWindow
+    private var sendWindow: Int32
+    private var kept: StuckBytes?
+    private(set) var didFinish = false
+    private(set) var peerFinished = false
+    private var finishIsTold = false
+    private(set) var isClosed = false
+    /// Waits in the mux's queue of blocked streams.
+    var isBlocked = false
+    private var wantsToSend = false
+
+    init(id: UInt32, contractIndex: Int32, window: Int, mux: Mux) {
+        self.id = id
+        self.contractIndex = contractIndex
+        self.mux = mux
+        self.window = ReceiveWindow(size: window)
+        sendWindow = Int32(window)
+    }
+
+    var loop: Loop { mux.loop }
+
+    // MARK: Sending
+
+    /// Stages bytes for the tunnel; returns how many were taken. Fewer than given: `streamCanSend` comes later.
+    func send(_ bytes: Span<UInt8>) -> Int {
+        guard !isClosed, !didFinish else { return bytes.count }
+        var sent = 0
+        while sent < bytes.count {
+            let room = roomToSend()
+            guard room > 0 else { break }
+            let count = min(room, Frame.longestData, bytes.count - sent)
+            mux.stage(.data, stream: id, bytes.extracting(sent..<(sent + count)))
+            sendWindow -= Int32(count)
+            sent += count
+        }
+        return sent
+    }
+
+    /// Reads a leg straight into the tunnel's stage: no copy, one system call for up to `limit` bytes.
+    func fill(from leg: Leg, limit: Int = Loop.scratchSize) -> Fill {
+        guard !isClosed, !didFinish else { return .failed }
+        let room = roomToSend()
+        guard room > 0 else { return .blocked }
+        switch mux.fill(from: leg, stream: id, limit: min(room, limit)) {
+        case .bytes(let count):
+            sendWindow -= Int32(count)
+            return .bytes(count)
+        case .again: return .again
+        case .end: return .end
+        case .failed: return .failed
+        }
+    }
+
+    private func roomToSend() -> Int {
+        guard sendWindow > 0 else {
+            wantsToSend = true
+            return 0
+        }
+        let room = mux.roomForData()
+        if room == 0 {
+            wantsToSend = true
+            mux.block(self)
+            return 0
+        }
+        return min(room, Int(sendWindow))
+    }
+
+    /// Ends this direction (FIN); the other may go on.
+    func finish() {
+        guard !isClosed, !didFinish else { return }
+        didFinish = true
+        mux.stage(.finish, stream: id)
+        closeIfDone()
+    }
+
+    /// Ends both directions at once; the owner is not told.
+    func reset(_ code: ResetCode) {
+        guard !isClosed else { return }
+        mux.stageReset(stream: id, code)
+        close()
+    }
+
+    /// The peer may be sent more.
+    func credit(_ count: UInt32) -> Bool {
+        guard Int64(sendWindow) + Int64(count) <= Int64(Int32.max) else { return false }
+        sendWindow += Int32(count)
+        if wantsToSend { mux.block(self) }
+        return true
+    }
+
+    /// Called by the mux when there is room again.
+    func unblocked() {
+        guard wantsToSend, sendWindow > 0, !isClosed else { return }
+        wantsToSend = false
+        owner?.streamCanSend()
+    }
+
+    // MARK: Receiving
+
+    /// The peer has window for these bytes; false is a violation.
+    @inline(__always)
+    func admits(_ count: Int) -> Bool { !peerFinished && window.receive(count) }
+
+    func deliver(_ bytes: Span<UInt8>, parts: [Range<Int>]) {
+        guard !isClosed, let owner else { return }
+        var skip = 0
+        if kept == nil {
+            if parts.count == 1 {
+                skip = owner.receive(bytes.extracting(parts[0]))
+            } else {
+                skip = owner.receive(bytes, parts: parts)
+            }
+            took(skip)
+        }
+        for part in parts {
+            if isClosed { return }
+            if skip >= part.count {
+                skip -= part.count
+                continue
+            }
+            let rest = bytes.extracting((part.lowerBound + skip)..<part.upperBound)
+            skip = 0
+            if let kept {
+                guard kept.append(rest) else { return overBudget() }
+            } else {
+                kept = StuckBytes(rest, loop: mux.loop)
+                guard kept != nil else { return overBudget() }
+            }
+        }
+    }
+
+    /// The owner can take bytes again: offers what was kept.
+    func resumeReceiving() {
+        guard let kept, let owner, !isClosed else { return }
+        let before = kept.count
+        let isEmpty = kept.offer { owner.receive($0) }
+        if isEmpty { self.kept = nil }
+        took(before - kept.count)
+        tellFinish()
+    }
+
+    /// True while the owner has not taken everything.
+    var holdsBytes: Bool { kept != nil }
+
+    func receiveFinish() {
+        peerFinished = true
+        tellFinish()
+    }
+
+    /// A new owner took over from one that was told of the end already.
+    func retellFinish() {
+        finishIsTold = false
+        tellFinish()
+    }
+
+    func receiveReset(_ code: ResetCode) {
+        guard !isClosed else { return }
+        let owner = owner
+        close()
+        owner?.receiveReset(code)
+    }
+
+    private func tellFinish() {
+        guard peerFinished, !finishIsTold, kept == nil, !isClosed else { return }
+        finishIsTold = true
+        owner?.receiveFinish()
+        closeIfDone()
+    }
+
+    private func overBudget() {
+        let owner = owner
+        reset(.limit)
+        owner?.receiveReset(.limit)
+    }
+
+    private func took(_ count: Int) {
+        guard count > 0, !isClosed, !peerFinished else { return }
+        let mux = mux
+        let isDue = window.isDue(after: count)
+        let keepsUp = kept == nil
+        let grant = window.take(count, now: mux.loop.now, roundTrip: isDue ? mux.roundTrip : 0) { more in
+            keepsUp && mux.mayGrow(by: more)
+        }
+        if grant > 0 { mux.stageWindow(stream: id, grant) }
+    }
+
+    // MARK: Ending
+
+    private func closeIfDone() {
+        if didFinish, finishIsTold { close() }
+    }
+
+    private func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        kept = nil
+        owner = nil
+        mux.forget(self, grown: Int(window.size) - mux.initialWindow)
+    }
+}

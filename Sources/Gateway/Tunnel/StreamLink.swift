@@ -1,0 +1,164 @@
+/// A visitor's (or a workload's) socket joined to a stream: raw bytes both ways, half-close and abort preserved.
+final class StreamLink: Handler, StreamOwner {
+    private let leg: Leg
+    private var stream: Stream?
+    private let onEnd: ((StreamLink, ResetCode?) -> Void)?
+    /// Seconds of the monotonic clock at the last byte.
+    private var lastActive: UInt32
+    /// Silence after which the link ends, in seconds; 0 for no limit.
+    private let idleLimit: UInt32
+    /// What the peer is told when this side's socket breaks.
+    private let abortCode: ResetCode
+    private var ahead: [UInt8] = []
+    private var legEnded = false
+    private var streamEnded = false
+
+    /// Registers the leg. The caller sets `attach(_:)` next, in the same turn. `onEnd` is told the code of an abnormal end.
+    init(
+        leg: Leg,
+        abortCode: ResetCode,
+        idleLimit: Duration = .zero,
+        onEnd: ((StreamLink, ResetCode?) -> Void)? = nil
+    ) throws(SocketError) {
+        self.leg = leg
+        self.abortCode = abortCode
+        self.idleLimit = UInt32(clamping: idleLimit.components.seconds)
+        self.onEnd = onEnd
+        lastActive = UInt32(truncatingIfNeeded: leg.loop.now / 1_000_000_000)
+        super.init()
+        try leg.register(self)
+    }
+
+    /// Joins the stream whose owner this is; what was read of the socket before goes first.
+    func attach(_ stream: Stream, readAhead: [UInt8] = []) {
+        self.stream = stream
+        ahead = readAhead
+        if !readAhead.isEmpty { pumpUp() }
+    }
+
+    /// Opens a stream for an accepted visitor and joins the two. When the session cannot take it the socket is reset, and
+    /// `onEnd` is told `refused`.
+    static func join(
+        _ leg: Leg,
+        to session: TunnelSession,
+        _ request: StreamOpen,
+        readAhead: [UInt8] = [],
+        idleLimit: Duration = .zero,
+        onEnd: ((StreamLink, ResetCode?) -> Void)? = nil
+    ) throws(SocketError) {
+        let link = try StreamLink(leg: leg, abortCode: .cancelled, idleLimit: idleLimit, onEnd: onEnd)
+        guard let stream = session.open(request, owner: link) else { return link.end(.refused, abort: true) }
+        link.attach(stream, readAhead: readAhead)
+    }
+
+    var isOpen: Bool { leg.isOpen }
+
+    // MARK: The socket
+
+    override func ready(_ events: Events) {
+        guard leg.note(events) else { return breakOff() }
+        touch()
+        if streamEnded, !leg.isConnecting { leg.shutdownWrite() }
+        pumpUp()
+        if leg.canWrite, let stream, stream.holdsBytes { stream.resumeReceiving() }
+        // Reset by its peer: what could be read was read.
+        if events.contains(.failed), leg.isOpen { breakOff() }
+    }
+
+    override func again() { pumpUp() }
+    override func loopStops() { end(.cancelled, abort: false) }
+
+    /// Seconds a local connection may take to stand.
+    private static let dialTime: UInt32 = 10
+
+    override func sweep(_ now: MonotonicNanoseconds) {
+        let seconds = UInt32(truncatingIfNeeded: now / 1_000_000_000)
+        if leg.isConnecting, seconds &- lastActive > Self.dialTime { return breakOff() }
+        guard idleLimit > 0 else { return }
+        if seconds &- lastActive > idleLimit {
+            stream?.reset(.timeout)
+            end(.timeout, abort: true)
+        }
+    }
+
+    private func touch() {
+        lastActive = UInt32(truncatingIfNeeded: leg.loop.now / 1_000_000_000)
+    }
+
+    private func pumpUp() {
+        guard !legEnded, let stream else { return }
+        if !ahead.isEmpty {
+            let sent = stream.send(ahead.span)
+            ahead.removeFirst(min(sent, ahead.count))
+            guard ahead.isEmpty else { return }
+        }
+        var budget = Loop.turnBudget
+        while leg.hasInput {
+            guard budget > 0 else { return leg.loop.again(self) }
+            switch stream.fill(from: leg) {
+            case .bytes(let count): budget -= count
+            case .again: continue
+            case .blocked: return
+            case .failed: return breakOff()
+            case .end:
+                legEnded = true
+                stream.finish()
+                return endIfDone()
+            }
+        }
+    }
+
+    /// The socket broke: the other end of the tunnel learns it.
+    private func breakOff() {
+        let code = leg.isConnecting ? .dialFailed : abortCode
+        stream?.reset(code)
+        end(code, abort: true)
+    }
+
+    // MARK: The stream
+
+    func receive(_ bytes: Span<UInt8>) -> Int {
+        took(leg.write(bytes), of: bytes.count)
+    }
+
+    func receive(_ bytes: Span<UInt8>, parts: [Range<Int>]) -> Int {
+        took(leg.write(bytes, parts: parts), of: parts.reduce(0) { $0 + $1.count })
+    }
+
+    private func took(_ count: Int, of total: Int) -> Int {
+        guard count >= 0 else {
+            breakOff()
+            return total
+        }
+        if count > 0 { touch() }
+        return count
+    }
+
+    func receiveFinish() {
+        streamEnded = true
+        // To shut down a socket that still connects would give the connection up; its first event comes when it stands.
+        if !leg.isConnecting { leg.shutdownWrite() }
+        endIfDone()
+    }
+
+    func receiveReset(_ code: ResetCode) {
+        stream = nil
+        end(code, abort: true)
+    }
+
+    func streamCanSend() { pumpUp() }
+
+    // MARK: Ending
+
+    private func endIfDone() {
+        if legEnded, streamEnded { end(nil, abort: false) }
+    }
+
+    private func end(_ code: ResetCode?, abort: Bool) {
+        guard leg.isOpen else { return }
+        stream = nil
+        if abort { leg.abort() } else { leg.close() }
+        leg.loop.remove(self)
+        onEnd?(self, code)
+    }
+}

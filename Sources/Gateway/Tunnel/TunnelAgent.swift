@@ -1,0 +1,78 @@
+public import Contracts
+public import Logging
+
+/// The agent: keeps sessions to every gateway of its contracts and joins visitors to local services.
+///
+/// It never ends because of a passing failure: gateways that cannot be reached are dialed again, for ever.
+public final class TunnelAgent: Sendable {
+    /// What happens to the connections, newest 1,024 kept. One reader.
+    public let events: AsyncStream<AgentEvent>
+
+    private let loop: Loop
+    private let core: LoopBound<AgentCore>
+    private let continuation: AsyncStream<AgentEvent>.Continuation
+    private let ended: AsyncStream<Void>
+    private let end: AsyncStream<Void>.Continuation
+    private let logger: Logger
+
+    /// Makes the agent and its loop; nothing is dialed before `start`. Throws when the system refuses an event loop, or
+    /// OpenSSL the key.
+    public init(configuration: AgentConfiguration, logger: Logger) throws {
+        let identity = try TLSIdentity(seed: configuration.key.seed)
+        let context = try TLSContext(tunnel: .client, identity: identity)
+        let loop = try Loop(stuckLimit: configuration.stuckLimit)
+        let (events, continuation) = AsyncStream.makeStream(
+            of: AgentEvent.self,
+            bufferingPolicy: .bufferingNewest(1024)
+        )
+        var random = SystemRandomNumberGenerator()
+        let instance = Hex.encode((0..<16).map { _ in UInt8.random(in: 0...255, using: &random) })
+        self.loop = loop
+        self.events = events
+        self.continuation = continuation
+        self.logger = logger
+        (ended, end) = AsyncStream.makeStream(of: Void.self)
+        core = LoopBound(
+            AgentCore(
+                loop: loop,
+                context: context,
+                instance: instance,
+                configuration: configuration,
+                events: continuation
+            ),
+            on: loop
+        )
+        loop.start(name: "agent")
+    }
+
+    /// The gateways to keep sessions to, as the verified ledger has them now. Unchanged ones are left alone.
+    public func update(endpoints: [GatewayEndpoint]) {
+        logger.debug("gateways", metadata: ["count": "\(endpoints.count)"])
+        core.submit { $0.update(endpoints: endpoints) }
+    }
+
+    /// Other contracts or targets, told to the gateways without new sessions.
+    public func update(contracts: [Identifier: [String: ForwardTarget]]) {
+        core.submit { $0.update(contracts: contracts) }
+    }
+
+    /// Runs until the task is cancelled or `stop` is called.
+    public func run() async {
+        await withTaskCancellationHandler {
+            for await _ in ended {}
+        } onCancel: {
+            end.finish()
+        }
+        await stop()
+    }
+
+    /// Tells the gateways, closes everything and ends the loop.
+    public func stop() async {
+        _ = await core.run { $0.stop() }
+        // The next turn writes what was staged.
+        _ = await loop.run {}
+        await loop.stop()
+        continuation.finish()
+        end.finish()
+    }
+}

@@ -1,0 +1,141 @@
+internal import Contracts
+internal import Glibc
+
+/// Limits of the tunnel endpoint on one loop, each with its default.
+struct TunnelLimits: Sendable {
+    /// Connections that have not said HELLO yet; more are closed unanswered.
+    var unauthenticated = 512
+    /// Handshakes one source may begin in a burst; agents behind one address come together after an outage.
+    var handshakeBurst = 64
+    /// Handshakes one source may begin per second after the burst.
+    var handshakesPerSecond = 16
+    /// Sessions at most; the next gets GOAWAY `overload`.
+    var sessions = 10_000
+    /// How long a session without any admitted contract is kept, for the gateway to catch up with the ledger.
+    var unadmittedTime: Duration = .seconds(10)
+    /// What running streams have left when the last contract of their session ends.
+    var drain: Duration = .seconds(10)
+    /// Silence after which a stream ends, told in WELCOME; zero for none.
+    var idle: Duration = .zero
+}
+
+/// Accepts agents on the tunnel endpoint of one loop: TLS, HELLO and WELCOME, supersession. Loop-owned.
+final class TunnelServer {
+    let node: Identifier
+    let limits: TunnelLimits
+    let registry: SessionRegistry
+    let authority: any TunnelAuthority
+    private let loop: Loop
+    private let context: TLSContext
+    private var acceptor: Acceptor?
+    private var handshakes: HandshakeLimit
+    private var greetings: [ObjectIdentifier: Greeting] = [:]
+    private var sessions: [ObjectIdentifier: TunnelSession] = [:]
+
+    /// Starts accepting on the socket, which other loops may share. `context` is the tunnel context of role server.
+    init(
+        loop: Loop,
+        socket: ListeningSocket,
+        context: TLSContext,
+        node: Identifier,
+        authority: any TunnelAuthority,
+        registry: SessionRegistry,
+        limits: TunnelLimits = TunnelLimits()
+    ) throws(SocketError) {
+        self.loop = loop
+        self.context = context
+        self.node = node
+        self.authority = authority
+        self.registry = registry
+        self.limits = limits
+        handshakes = HandshakeLimit(burst: limits.handshakeBurst, perSecond: limits.handshakesPerSecond)
+        acceptor = try Acceptor(loop: loop, socket: socket) { [weak self] descriptor, peer in
+            guard let self else {
+                close(descriptor)
+                return
+            }
+            self.accept(descriptor, peer)
+        }
+    }
+
+    /// Sessions that said HELLO, joined or not.
+    var allSessions: [TunnelSession] { Array(sessions.values) }
+
+    /// The routing snapshot of this loop changed: every session is judged again.
+    func tableChanged() {
+        for session in allSessions { session.tableChanged() }
+    }
+
+    /// Accepts no more and tells every agent to go elsewhere; running streams have `drain`.
+    func goAway(_ code: GoAwayCode, drain: Duration, _ message: String) {
+        acceptor?.close()
+        acceptor = nil
+        for session in allSessions { session.goAway(code, drain: drain, message) }
+    }
+
+    /// Ends everything at once.
+    func stop() {
+        goAway(.shutdown, drain: .zero, "The gateway stops")
+        for greeting in greetings.values { greeting.mux?.end(.closed) }
+    }
+
+    private func accept(_ descriptor: Int32, _ peer: SocketAddress?) {
+        if let source = HandshakeLimit.Source(peer), !handshakes.admits(source, now: loop.now) {
+            close(descriptor)
+            return
+        }
+        guard greetings.count < limits.unauthenticated, let engine = try? TLSEngine(context, loop: loop) else {
+            close(descriptor)
+            return
+        }
+        let leg = Leg(adopting: descriptor, loop: loop, tls: engine)
+        let greeting = Greeting(server: self, peer: peer)
+        guard let mux = try? Mux(leg: leg, role: .gateway, delegate: greeting) else { return }
+        greeting.mux = mux
+        greetings[ObjectIdentifier(greeting)] = greeting
+    }
+
+    /// TLS stands: the connection becomes a session, which has 5 s for its HELLO.
+    private func established(_ greeting: Greeting, _ mux: Mux) {
+        greetings[ObjectIdentifier(greeting)] = nil
+        guard let key = PublicKey(mux.peerKey) else { return mux.end(.lost("the peer's key is weak")) }
+        let session = TunnelSession(mux: mux, key: key, peer: greeting.peer, server: self)
+        mux.hand(to: session)
+        if sessions.count >= limits.sessions {
+            let message = GoAway(code: .overload, drain: 0, message: "This gateway is full", retryAfter: 30)
+            return mux.close(.closed, message)
+        }
+        sessions[ObjectIdentifier(session)] = session
+        mux.setDeadline(Mux.handshakeTime, "no HELLO within 5 s")
+    }
+
+    func sessionEnded(_ session: TunnelSession, _ end: SessionEnd) {
+        sessions[ObjectIdentifier(session)] = nil
+    }
+
+    /// A connection whose TLS handshake is under way.
+    private final class Greeting: MuxDelegate {
+        private weak var server: TunnelServer?
+        let peer: SocketAddress?
+        var mux: Mux?
+
+        init(server: TunnelServer, peer: SocketAddress?) {
+            self.server = server
+            self.peer = peer
+        }
+
+        func muxIsEstablished(_ mux: Mux) {
+            self.mux = nil
+            guard let server else { return mux.end(.closed) }
+            server.established(self, mux)
+        }
+
+        func mux(_ mux: Mux, isAsked stream: UInt32, payload: [UInt8]) {}
+        func mux(_ mux: Mux, received type: FrameType, payload: [UInt8]) {}
+
+        func muxEnded(_ mux: Mux, _ end: SessionEnd) {
+            self.mux = nil
+            server?.greetings[ObjectIdentifier(self)] = nil
+        }
+    }
+}

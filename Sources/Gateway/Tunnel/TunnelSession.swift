@@ -1,0 +1,264 @@
+internal import Contracts
+
+/// Says what a gateway serves, from the routing snapshot of the loop that asks. Loop-owned.
+protocol TunnelAuthority: AnyObject {
+    /// Nil when the contract is live here, names this node and has the key among its backends; else the reason.
+    func admits(key: PublicKey, contract: Identifier) -> RefusalCode?
+
+    /// Ledger height of the snapshot.
+    var height: UInt64 { get }
+
+    /// Sessions joined, left, or serve other contracts than before.
+    func sessionsChanged()
+}
+
+extension TunnelAuthority {
+    func sessionsChanged() {}
+}
+
+/// An authenticated agent session on the gateway. Loop-owned.
+final class TunnelSession: MuxDelegate {
+    let loop: Loop
+    /// The agent's identity.
+    let key: PublicKey
+    let peer: SocketAddress?
+    /// Contracts admitted now; streams open for these alone.
+    private(set) var contracts: Set<Identifier> = []
+    private(set) var instance = ""
+    private(set) var slot: Int64 = 0
+    private(set) var slots: Int64 = 0
+    /// Name and version the agent gave itself.
+    private(set) var agent = ""
+    private(set) var isDraining = false
+    /// Order in which the sessions of all loops joined.
+    var order: UInt64 = 0
+
+    private let mux: Mux
+    private weak var server: TunnelServer?
+    private var named: [Identifier] = []
+    private var table: [Identifier] = []
+    private var tableIndex: [Identifier: Int32] = [:]
+    private var unhealthy: Set<Backend> = []
+    private var hasJoined = false
+    private var wasAdmitted = false
+
+    private struct Backend: Hashable {
+        let contract: Identifier
+        let expose: String
+    }
+
+    /// Takes over an established mux whose peer key the caller checked for form.
+    init(mux: Mux, key: PublicKey, peer: SocketAddress?, server: TunnelServer) {
+        self.mux = mux
+        self.key = key
+        self.peer = peer
+        self.server = server
+        loop = mux.loop
+    }
+
+    /// Streams open now.
+    var activeStreams: Int { mux.streamCount }
+    var isOpen: Bool { mux.isOpen }
+
+    /// False while the agent's own checks say that the exposure's backend is down.
+    func isHealthy(contract: Identifier, expose: String) -> Bool {
+        unhealthy.isEmpty || !unhealthy.contains(Backend(contract: contract, expose: expose))
+    }
+
+    /// Opens a stream for a visitor. Nil when the session does not serve the contract, drains or is over. The caller asked
+    /// the routing index for a permit just before.
+    func open(_ request: StreamOpen, owner: any StreamOwner) -> Stream? {
+        guard contracts.contains(request.contract), !isDraining else { return nil }
+        guard let stream = mux.open(payload: request.payload, contractIndex: index(of: request.contract), owner: owner)
+        else { return nil }
+        if mux.isExhausted, let server {
+            goAway(.drain, drain: server.limits.drain, "This session has used up its stream ids")
+        }
+        return stream
+    }
+
+    /// Resets the streams of a contract; their owners are told.
+    func cutStreams(of contract: Identifier, _ code: ResetCode = .contractEnded) {
+        guard let index = tableIndex[contract] else { return }
+        for stream in mux.allStreams where stream.contractIndex == index {
+            let owner = stream.owner
+            stream.reset(code)
+            owner?.receiveReset(code)
+        }
+    }
+
+    private func index(of contract: Identifier) -> Int32 {
+        if let index = tableIndex[contract] { return index }
+        let index = Int32(table.count)
+        table.append(contract)
+        tableIndex[contract] = index
+        return index
+    }
+
+    /// Takes no new streams from now on; those running have `drain`, then the session closes.
+    func goAway(_ code: GoAwayCode, drain: Duration, _ message: String, retryAfter: Int64? = nil) {
+        guard mux.isOpen, !isDraining else { return }
+        isDraining = true
+        let seconds = drain.components.seconds
+        let frame = GoAway(code: code, drain: seconds, message: message, retryAfter: retryAfter)
+        leave()
+        guard seconds > 0, mux.streamCount > 0 else { return mux.close(.closed, frame) }
+        mux.stage(session: .goAway, frame.payload)
+        loop.after(drain) { [weak self] in
+            guard let self else { return }
+            self.mux.close(.closed, frame)
+        }
+        closeWhenEmpty(frame)
+    }
+
+    private func closeWhenEmpty(_ frame: GoAway) {
+        loop.after(.milliseconds(500)) { [weak self] in
+            guard let self, self.mux.isOpen else { return }
+            if self.mux.streamCount == 0 { self.mux.close(.closed, frame) } else { self.closeWhenEmpty(frame) }
+        }
+    }
+
+    // MARK: Frames
+
+    func muxIsEstablished(_ mux: Mux) {}
+
+    func mux(_ mux: Mux, isAsked stream: UInt32, payload: [UInt8]) {}
+
+    func mux(_ mux: Mux, received type: FrameType, payload: [UInt8]) {
+        guard instance.isEmpty == (type == .hello) else { return refuse("HELLO comes first, and once") }
+        switch type {
+        case .hello: hello(payload)
+        case .update: update(payload)
+        case .health: health(payload)
+        case .goAway:
+            isDraining = true
+            leave()
+        case .usage, .token: refuse("\(type) is not offered")
+        default: refuse("unexpected frame")
+        }
+    }
+
+    private func refuse(_ rule: String) {
+        mux.close(
+            .violated(.protocolViolation, message: rule),
+            GoAway(code: .protocolViolation, drain: 0, message: rule)
+        )
+    }
+
+    private func hello(_ payload: [UInt8]) {
+        guard let hello = Hello(payload) else { return refuse("HELLO is malformed") }
+        guard hello.version == Hello.version else {
+            let message = "This gateway speaks version \(Hello.version)"
+            return mux.close(
+                .violated(.version, message: message),
+                GoAway(code: .version, drain: 0, message: message)
+            )
+        }
+        mux.clearDeadline()
+        named = hello.contracts
+        instance = hello.instance
+        slot = hello.slot
+        slots = hello.slots
+        agent = hello.agent
+        judge(answer: .welcome)
+        guard contracts.isEmpty, let server else { return }
+        // The ledger may be a moment ahead of this gateway: the agent is kept for a while, served nothing.
+        loop.after(server.limits.unadmittedTime) { [weak self] in
+            guard let self, !self.wasAdmitted else { return }
+            self.goAway(.revoked, drain: .zero, "No contract of this agent is served here")
+        }
+    }
+
+    private func update(_ payload: [UInt8]) {
+        guard let hello = Hello(payload), hello.instance == instance, hello.slot == slot else {
+            return refuse("UPDATE is malformed")
+        }
+        // It gave way, perhaps to a newer one, and does not come back by naming contracts anew.
+        guard !isDraining else { return }
+        named = hello.contracts
+        judge(answer: .update)
+    }
+
+    private func health(_ payload: [UInt8]) {
+        guard let items = (try? JSONValue(canonical: payload))?["backends"]?.asArray else {
+            return refuse("HEALTH is malformed")
+        }
+        for item in items {
+            guard let contract = item["contract"]?.asString.flatMap({ Identifier(hex: $0) }),
+                let expose = item["expose"]?.asString, let isFine = item["ok"]?.asBoolean
+            else { return refuse("HEALTH is malformed") }
+            guard named.contains(contract) else { continue }
+            let backend = Backend(contract: contract, expose: expose)
+            if isFine {
+                unhealthy.remove(backend)
+            } else if unhealthy.count < 4096 {
+                unhealthy.insert(backend)
+            }
+        }
+        server?.authority.sessionsChanged()
+    }
+
+    // MARK: Admission
+
+    /// The routing snapshot changed: tells the agent what is new, ends the session when nothing is left of it.
+    func tableChanged() {
+        guard !instance.isEmpty, !isDraining, mux.isOpen else { return }
+        judge(answer: nil)
+    }
+
+    /// Judges every named contract. An answer goes out when one is asked for, or when the set of the admitted changed.
+    private func judge(answer: FrameType?) {
+        guard let server else { return }
+        var admitted: [Identifier] = []
+        var refused: [Refusal] = []
+        for contract in named {
+            if let code = server.authority.admits(key: key, contract: contract) {
+                let message = "\(code.sentence) (height \(server.authority.height))"
+                refused.append(Refusal(contract: contract, code: code, message: message))
+            } else {
+                admitted.append(contract)
+            }
+        }
+        let set = Set(admitted)
+        let isChanged = set != contracts
+        guard answer != nil || isChanged else { return }
+        contracts = set
+        let welcome = Welcome(
+            accepted: admitted,
+            refused: refused,
+            height: Int64(clamping: server.authority.height),
+            node: server.node,
+            idle: server.limits.idle.components.seconds,
+            window: Int64(Frame.initialWindow)
+        )
+        for (index, payload) in welcome.payloads.enumerated() {
+            mux.stage(session: index == 0 ? answer ?? .update : .update, payload)
+        }
+        guard mux.isOpen else { return }
+        if !admitted.isEmpty {
+            wasAdmitted = true
+            if hasJoined { server.registry.changed(self) } else { join(server) }
+        } else if hasJoined {
+            goAway(.revoked, drain: server.limits.drain, "No contract of this agent is served here any more")
+        }
+        if isChanged { server.authority.sessionsChanged() }
+    }
+
+    private func join(_ server: TunnelServer) {
+        hasJoined = true
+        server.registry.join(self)
+    }
+
+    private func leave() {
+        guard hasJoined else { return }
+        hasJoined = false
+        server?.registry.leave(self)
+        server?.authority.sessionsChanged()
+    }
+
+    func muxEnded(_ mux: Mux, _ end: SessionEnd) {
+        isDraining = true
+        leave()
+        server?.sessionEnded(self, end)
+    }
+}

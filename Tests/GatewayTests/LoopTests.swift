@@ -1,0 +1,137 @@
+import Glibc
+import Testing
+
+@testable import Gateway
+
+@Suite("Loop", .serialized)
+struct LoopTests {
+    @Test("runs submitted work in order on its own thread, and nothing after stop")
+    func submit() async throws {
+        let loop = try Loop()
+        loop.start()
+        let seen = Lock<[Int]>([])
+        for number in 0..<1000 { loop.submit { seen.withLock { $0.append(number) } } }
+        let onLoop = await loop.run { loop.isCurrent }
+        #expect(onLoop == true)
+        #expect(!loop.isCurrent)
+        #expect(seen.withLock { $0 } == Array(0..<1000))
+        await loop.stop()
+        #expect(!loop.submit { seen.withLock { $0.append(-1) } })
+        #expect(await loop.run { 1 } == nil)
+        await loop.stop()
+        #expect(seen.withLock { $0.count } == 1000)
+    }
+
+    @Test("a timer fires after its time")
+    func timer() async throws {
+        let loop = try Loop()
+        loop.start()
+        let start = monotonicNow()
+        let fired = await withCheckedContinuation { continuation in
+            loop.submit { loop.after(.milliseconds(150)) { continuation.resume(returning: monotonicNow()) } }
+        }
+        #expect(fired - start >= 150_000_000)
+        await loop.stop()
+    }
+
+    @Test(
+        "joins two sockets with exact bytes and half-close, by copy and by splice",
+        arguments: [10, 100_000, 32 << 20]
+    )
+    func link(_ count: Int) async throws {
+        let server = try TestServer.echo()
+        let loop = try Loop()
+        let front = try ListeningSocket(SocketAddress("127.0.0.1:0")!)
+        let target = server.address
+        let acceptor = LoopBound(
+            try Acceptor(loop: loop, socket: front) { descriptor, _ in
+                let visitor = Leg(adopting: descriptor, loop: loop)
+                guard let local = try? Leg(dialing: target, loop: loop) else { return }
+                _ = try? Link(visitor, local)
+            },
+            on: loop
+        )
+        loop.start()
+        let sent = testBytes(count, seed: 11)
+        let received = await blocking { () -> [UInt8]? in
+            guard let visitor = try? TestSocket(connectingTo: front.address) else { return nil }
+            startThread {
+                visitor.write(sent)
+                visitor.finish()
+            }
+            return visitor.readToEnd()
+        }
+        #expect(received == sent)
+        #expect(await eventually { await loop.run { loop.handlerCount } == 1 })
+        _ = acceptor
+        await loop.stop()
+    }
+
+    @Test("an abort of one side of a link aborts the other")
+    func linkAbort() async throws {
+        let failure = Lock<Int32>(-1)
+        let server = try TestServer { socket in
+            socket.write([1])
+            while let bytes = socket.read(), !bytes.isEmpty {}
+            let code = errno
+            failure.withLock { $0 = code }
+        }
+        let loop = try Loop()
+        let front = try ListeningSocket(SocketAddress("127.0.0.1:0")!)
+        let target = server.address
+        let acceptor = LoopBound(
+            try Acceptor(loop: loop, socket: front) { descriptor, _ in
+                guard let local = try? Leg(dialing: target, loop: loop) else { return }
+                _ = try? Link(Leg(adopting: descriptor, loop: loop), local)
+            },
+            on: loop
+        )
+        loop.start()
+        await blocking {
+            guard let visitor = try? TestSocket(connectingTo: front.address) else { return }
+            _ = visitor.read(exactly: 1)
+            visitor.reset()
+        }
+        #expect(await eventually { failure.withLock { $0 } == ECONNRESET })
+        _ = acceptor
+        await loop.stop()
+    }
+
+    @Test("accepting survives a full descriptor table")
+    func descriptorLimit() async throws {
+        let loop = try Loop()
+        let accepted = Lock<[Int32]>([])
+        let front = try ListeningSocket(SocketAddress("127.0.0.1:0")!)
+        let acceptor = LoopBound(
+            try Acceptor(loop: loop, socket: front) { descriptor, _ in accepted.withLock { $0.append(descriptor) } },
+            on: loop
+        )
+        loop.start()
+        // The loop's thread gets a descriptor table of its own, and fills it.
+        let filled = await loop.run { () -> [Int32] in
+            typealias Unshare = @convention(c) (Int32) -> Int32
+            guard let symbol = unsafe dlsym(nil, "unshare") else { return [] }
+            let cloneFiles: Int32 = 0x400
+            guard unsafe unsafeBitCast(symbol, to: Unshare.self)(cloneFiles) == 0 else { return [] }
+            var descriptors: [Int32] = []
+            while true {
+                let descriptor = dup(0)
+                guard descriptor >= 0 else { return descriptors }
+                descriptors.append(descriptor)
+            }
+        }
+        let descriptors = try #require(filled)
+        #expect(!descriptors.isEmpty)
+        let visitor = try TestSocket(connectingTo: front.address)
+        let refused = await loop.run { Socket.accept(front.descriptor) == nil && errno == EMFILE }
+        #expect(refused == true)
+        // Two pauses later it still has accepted nothing, and has not given up.
+        try await Task.sleep(for: .milliseconds(250))
+        #expect(accepted.withLock { $0.isEmpty })
+        _ = await loop.run { for descriptor in descriptors { close(descriptor) } }
+        #expect(await eventually { accepted.withLock { $0.count } == 1 })
+        visitor.shut()
+        _ = acceptor
+        await loop.stop()
+    }
+}

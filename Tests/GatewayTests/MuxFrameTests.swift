@@ -1,0 +1,313 @@
+import Testing
+
+@testable import Gateway
+
+@Suite("FrameParser")
+struct MuxFrameTests {
+    /// One frame as bytes.
+    static func frame(_ type: UInt8, _ stream: UInt32, _ payload: [UInt8], length: Int? = nil) -> [UInt8] {
+        let size = length ?? payload.count
+        var bytes: [UInt8] = []
+        for shift in stride(from: 24, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: stream >> UInt32(shift)))
+        }
+        bytes += [type, UInt8(size >> 16 & 255), UInt8(size >> 8 & 255), UInt8(size & 255)]
+        return bytes + payload
+    }
+
+    enum Seen: Equatable {
+        case data(UInt32, [UInt8])
+        case other(FrameParser.Event)
+    }
+
+    /// Feeds the bytes in pieces cut at the given places and joins the parts of DATA.
+    static func parse(_ bytes: [UInt8], cuts: [Int], role: TunnelRole = .agent) -> [Seen] {
+        var parser = FrameParser(role: role)
+        var seen: [Seen] = []
+        var start = 0
+        for end in cuts + [bytes.count] {
+            let piece = Array(bytes[start..<end])
+            start = end
+            var offset = 0
+            reading: while true {
+                switch parser.next(piece.span, at: &offset) {
+                case .needMore: break reading
+                case .data(let stream, let range):
+                    if case .data(stream, let before)? = seen.last {
+                        seen[seen.count - 1] = .data(stream, before + piece[range])
+                    } else {
+                        seen.append(.data(stream, Array(piece[range])))
+                    }
+                case let event: seen.append(.other(event))
+                }
+            }
+        }
+        return seen
+    }
+
+    static let sample =
+        frame(1, 1, Array("{}".utf8)) + frame(0, 1, [1, 2, 3, 4, 5]) + frame(4, 1, [0, 1, 0, 0]) + frame(2, 1, [])
+        + frame(3, 3, [0, 6]) + frame(5, 0, [1, 2, 3, 4, 5, 6, 7, 8]) + frame(6, 0, [0, 0, 0, 0, 0, 0, 0, 9])
+        + frame(7, 0, Array("{\"a\":1}".utf8)) + frame(12, 0, Array("[]".utf8)) + frame(8, 5, [9])
+
+    static let expected: [Seen] = [
+        .other(.control(.open, stream: 1, Array("{}".utf8))), .data(1, [1, 2, 3, 4, 5]),
+        .other(.window(stream: 1, 65536)), .other(.finish(stream: 1)), .other(.reset(stream: 3, code: 6)),
+        .other(.ping(0x0102_0304_0506_0708)), .other(.pong(9)),
+        .other(.control(.goAway, stream: 0, Array("{\"a\":1}".utf8))),
+        .other(.control(.welcome, stream: 0, Array("[]".utf8))), .other(.control(.datagram, stream: 5, [9])),
+    ]
+
+    @Test("reads the same frames wherever the bytes are cut")
+    func everyCut() {
+        for cut in 0...Self.sample.count {
+            #expect(Self.parse(Self.sample, cuts: [cut]) == Self.expected, "cut at \(cut)")
+        }
+        #expect(Self.parse(Self.sample, cuts: Array(1..<Self.sample.count)) == Self.expected)
+    }
+
+    @Test(
+        "refuses what the format forbids",
+        arguments: [
+            ("unknown type", frame(15, 0, [1])),
+            ("data without payload", frame(0, 1, [])),
+            ("data beyond 65,536 bytes", frame(0, 1, [], length: 65537)),
+            ("data on the session's stream", frame(0, 0, [1])),
+            ("end with payload", frame(2, 1, [1])),
+            ("reset of the wrong length", frame(3, 1, [1])),
+            ("window of the wrong length", frame(4, 1, [1, 2, 3])),
+            ("ping of the wrong length", frame(5, 0, [1])),
+            ("ping on a stream", frame(5, 1, [1, 2, 3, 4, 5, 6, 7, 8])),
+            ("control beyond 16 KiB", frame(7, 0, [], length: 16385)),
+            ("open on the session's stream", frame(1, 0, [1])),
+            ("hello from the gateway", frame(11, 0, [1])),
+            ("health from the gateway", frame(9, 0, [1])),
+        ]
+    )
+    func violations(_ name: String, _ bytes: [UInt8]) {
+        let seen = Self.parse(bytes, cuts: [])
+        guard case .other(.violation)? = seen.last else {
+            Issue.record("\(name): \(seen)")
+            return
+        }
+    }
+
+    @Test("refuses open and welcome from an agent", arguments: [UInt8(1), 12])
+    func wrongSide(_ type: UInt8) {
+        let seen = Self.parse(Self.frame(type, type == 1 ? 1 : 0, [1]), cuts: [], role: .gateway)
+        guard case .other(.violation)? = seen.last else {
+            Issue.record("\(seen)")
+            return
+        }
+    }
+
+    @Test("never traps on random bytes, and reads nothing after a violation")
+    func randomBytes() {
+        for seed in 1...300 as ClosedRange<UInt64> {
+            let bytes = testBytes(400, seed: seed)
+            let whole = Self.parse(bytes, cuts: [])
+            let cut = Self.parse(bytes, cuts: Array(1..<bytes.count))
+            #expect(whole == cut, "seed \(seed)")
+        }
+    }
+}
+
+/// `#expect` with a value that a mutating call made.
+private func expect<Value: Equatable>(
+    _ value: Value,
+    _ expected: Value,
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
+    #expect(value == expected, sourceLocation: sourceLocation)
+}
+
+@Suite("ReceiveWindow")
+struct MuxWindowTests {
+    @Test("refuses what is beyond the window")
+    func beyond() {
+        var window = ReceiveWindow()
+        let fits = window.receive(262_144)
+        let overflows = window.receive(1)
+        #expect(fits && !overflows)
+    }
+
+    @Test("grants again when half of it was taken, and not before")
+    func grants() {
+        var window = ReceiveWindow()
+        let fits = window.receive(200_000)
+        let early = window.take(131_071, now: 1, roundTrip: 0) { _ in true }
+        let due = window.take(1, now: 2, roundTrip: 0) { _ in true }
+        #expect(fits)
+        #expect(early == 0)
+        #expect(due == 131_072)
+        #expect(window.outstanding == 262_144 - 200_000 + 131_072)
+    }
+
+    @Test(
+        "doubles while half a window passes within a round trip, up to 16 MiB, never beyond what was received and granted"
+    )
+    func grows() {
+        var window = ReceiveWindow()
+        var now: UInt64 = 1
+        var granted = 262_144
+        var received = 0
+        for _ in 0..<200 {
+            let half = Int(window.size) / 2
+            let fits = window.receive(half)
+            #expect(fits)
+            received += half
+            now += 20_000_000
+            granted += Int(window.take(half, now: now, roundTrip: 50_000_000) { _ in true })
+            #expect(Int(window.outstanding) == granted - received)
+        }
+        #expect(window.size == 16 << 20)
+    }
+
+    @Test("stays when the path is slower than the window, and when the budget says no")
+    func stays() {
+        var slow = ReceiveWindow()
+        var poor = ReceiveWindow()
+        var now: UInt64 = 1
+        for _ in 0..<20 {
+            now += 100_000_000
+            let slowFits = slow.receive(131_072)
+            _ = slow.take(131_072, now: now, roundTrip: 50_000_000) { _ in true }
+            let poorFits = poor.receive(131_072)
+            #expect(slowFits && poorFits)
+            _ = poor.take(131_072, now: now, roundTrip: 500_000_000) { _ in false }
+        }
+        #expect(slow.size == 262_144)
+        #expect(poor.size == 262_144)
+    }
+}
+
+@Suite("Liveness and pauses")
+struct MuxLivenessTests {
+    private let second: UInt64 = 1_000_000_000
+
+    @Test("asks after 2 s of silence and gives up after 5 s")
+    func silence() {
+        var liveness = Liveness(now: 10 * second)
+        expect(liveness.tick(11 * second), .nothing)
+        expect(liveness.tick(12 * second), .ping)
+        expect(liveness.tick(12 * second + second / 2), .nothing)
+        expect(liveness.tick(14 * second), .ping)
+        expect(liveness.tick(15 * second - 1), .nothing)
+        expect(liveness.tick(15 * second), .dead)
+    }
+
+    @Test("anything heard starts the count again")
+    func heard() {
+        var liveness = Liveness(now: 0)
+        expect(liveness.tick(3 * second), .ping)
+        liveness.hear(4 * second)
+        expect(liveness.tick(5 * second), .nothing)
+        expect(liveness.tick(6 * second), .ping)
+        expect(liveness.tick(8 * second), .ping)
+        expect(liveness.tick(9 * second), .dead)
+    }
+
+    @Test("pauses double up to 30 s, are spread over the whole range, and start again after success")
+    func backoff() {
+        var backoff = Backoff()
+        expect(backoff.next(0.5), .milliseconds(250))
+        expect(backoff.next(0.5), .milliseconds(500))
+        expect(backoff.next(0), .zero)
+        for _ in 0..<100 {
+            let pause = backoff.next(0.999)
+            #expect(pause < .seconds(30))
+        }
+        expect(backoff.next(0.5), .seconds(15))
+        backoff.reset()
+        expect(backoff.next(0.5), .milliseconds(250))
+    }
+
+    @Test("a source may begin a burst of handshakes, then so many a second; others are not touched")
+    func handshakes() {
+        var limit = HandshakeLimit(burst: 3, perSecond: 2)
+        let noisy = HandshakeLimit.Source.v4(1)
+        for _ in 0..<3 { expect(limit.admits(noisy, now: 0), true) }
+        expect(limit.admits(noisy, now: 0), false)
+        expect(limit.admits(.v4(2), now: 0), true)
+        expect(limit.admits(noisy, now: second / 4), false)
+        expect(limit.admits(noisy, now: second), true)
+    }
+}
+
+@Suite("TimerWheel")
+struct LoopTimerTests {
+    private let millisecond: UInt64 = 1_000_000
+
+    @Test("fires in order, once, never early, and not after cancel")
+    func order() {
+        let wheel = TimerWheel(now: 0)
+        var fired: [Int] = []
+        _ = wheel.add(at: 250 * millisecond) { fired.append(2) }
+        _ = wheel.add(at: 150 * millisecond) { fired.append(1) }
+        let cancelled = wheel.add(at: 200 * millisecond) { fired.append(9) }
+        // A later round of the same slot.
+        _ = wheel.add(at: 250 * millisecond + 512 * TimerWheel.tick) { fired.append(3) }
+        cancelled.cancel()
+        wheel.advance(to: 149 * millisecond)
+        #expect(fired.isEmpty)
+        wheel.advance(to: 300 * millisecond)
+        #expect(fired == [1, 2])
+        wheel.advance(to: 400 * millisecond)
+        #expect(fired == [1, 2])
+        #expect(wheel.count == 1)
+        wheel.advance(to: 300 * millisecond + 512 * TimerWheel.tick)
+        #expect(fired == [1, 2, 3])
+        #expect(wheel.count == 0)
+        #expect(wheel.timeout(from: 0) == nil)
+    }
+
+    @Test("a body may set timers and cancel others that are due in the same step")
+    func reentrant() {
+        let wheel = TimerWheel(now: 0)
+        var fired: [String] = []
+        var victim: Timer?
+        _ = wheel.add(at: 100 * millisecond) {
+            fired.append("first")
+            victim?.cancel()
+            _ = wheel.add(at: 300 * millisecond) { fired.append("later") }
+        }
+        victim = wheel.add(at: 200 * millisecond) { fired.append("victim") }
+        wheel.advance(to: 200 * millisecond)
+        #expect(fired == ["first"])
+        wheel.advance(to: 300 * millisecond)
+        #expect(fired == ["first", "later"])
+    }
+}
+
+@Suite("SocketAddress and ForwardTarget")
+struct LoopAddressTests {
+    @Test(
+        "reads and writes the same text",
+        arguments: ["127.0.0.1:8080", "[::1]:80", "[2001:db8::1:2]:65535", "unix:/run/x.sock", "0.0.0.0:0"]
+    )
+    func roundTrip(_ text: String) {
+        #expect(SocketAddress(text)?.description == text)
+    }
+
+    @Test("an IPv4 visitor of an IPv6 socket is an IPv4 visitor")
+    func mapped() {
+        #expect(SocketAddress("[::ffff:192.0.2.1]:5")?.description == "192.0.2.1:5")
+    }
+
+    @Test(
+        "refuses what is no target",
+        arguments: [
+            "", "8080", ":80", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80", "[::1]",
+            "unix:",
+            "host name:80", "127.0.0:80", "1.2.3.4.5:80", "host:80 ", "http://x:80", "[127.0.0.1]:80",
+        ]
+    )
+    func refused(_ text: String) {
+        #expect(ForwardTarget(text) == nil)
+    }
+
+    @Test("takes the four forms", arguments: ["127.0.0.1:8080", "unix:/path", "[::1]:80", "db.internal:5432"])
+    func taken(_ text: String) {
+        #expect(ForwardTarget(text)?.description == text)
+    }
+}
