@@ -1,0 +1,40 @@
+import Contracts
+import Gateway
+
+/// An agent's news as people and programs read it.
+extension AgentEvent {
+    /// `{"event":"session","gateway","slot","state","reason"?}` with the states dialing, serving, refused, going_away, lost.
+    var json: JSONText {
+        var members: [(String, JSONText)] = [
+            ("event", .string("session")), ("gateway", .string(gateway.hex)), ("slot", .integer(Int64(slot))),
+            ("state", .string(word)),
+        ]
+        if let reason { members.append(("reason", .string(reason))) }
+        return .object(members)
+    }
+
+    var text: String {
+        let tail = reason.map { " (\($0.withoutControls))" } ?? ""
+        return "gateway \(gateway.hex.prefix(12)) session \(slot): \(word)\(tail)"
+    }
+
+    private var word: String {
+        switch state {
+        case .dialing: "dialing"
+        case .serving(let accepted, let refused): accepted.isEmpty && !refused.isEmpty ? "refused" : "serving"
+        case .goneAway: "going_away"
+        case .lost: "lost"
+        }
+    }
+
+    private var reason: String? {
+        switch state {
+        case .dialing: nil
+        case .serving(_, let refused):
+            refused.isEmpty
+                ? nil : refused.map { "\($0.contract.hex): \($0.code.rawValue): \($0.message)" }.joined(separator: "; ")
+        case .goneAway(let code, let message): "\(code.rawValue): \(message)"
+        case .lost(let reason, let retry): "\(reason); dialing again in \(Quantities.text(retry))"
+        }
+    }
+}

@@ -1,0 +1,145 @@
+import Contracts
+import Gateway
+import Ledger
+import Logging
+
+/// Joins an agent with the verified ledger, which says where the gateways of its contracts are and which keys they have.
+struct AgentRunner {
+    let agent: TunnelAgent
+    let key: PublicKey
+    let contracts: Set<Identifier>
+    let targets: [Identifier: [String: ForwardTarget]]
+    let output: Output
+    let logger: Logger
+
+    init(
+        key: SigningKey,
+        contracts: [Identifier: [String: ForwardTarget]],
+        slots: Int,
+        output: Output,
+        logger: Logger
+    ) throws {
+        let configuration = AgentConfiguration(
+            key: key,
+            contracts: contracts,
+            slots: slots
+        )
+        agent = try TunnelAgent(configuration: configuration, logger: logger)
+        self.key = key.publicKey
+        self.contracts = Set(contracts.keys)
+        targets = contracts
+        self.output = output
+        self.logger = logger
+    }
+
+    /// Runs until the process is told to end, or a contract's terms say that there is nothing to run for.
+    func run(following watcher: Watcher) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await watcher.run() }
+            group.addTask { await agent.run() }
+            group.addTask { try await follow(watcher) }
+            group.addTask { await printEvents() }
+            group.addTask {
+                try await Signals(logger: logger, reload: {}, drain: { await agent.stop() }).run()
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    // MARK: What the ledger says
+
+    private func follow(_ watcher: Watcher) async throws {
+        var lastRefusals: [Identifier: String] = [:]
+        var lastMismatches: Set<String> = []
+        var isHalted = false
+        for await verified in watcher.changes {
+            let state = verified.state
+            let refusals = Dictionary(
+                uniqueKeysWithValues: contracts.compactMap { id in refusal(of: id, in: state).map { (id, $0) } }
+            )
+            for (id, refusal) in refusals where lastRefusals[id] != refusal.message {
+                output.note("gw-node: \(refusal.message)")
+            }
+            lastRefusals = refusals.mapValues(\.message)
+            for line in mismatches(in: state).subtracting(lastMismatches).sorted(by: precedes) {
+                output.note("gw-node: \(line)")
+            }
+            lastMismatches = mismatches(in: state)
+            if case .halted(_, let message) = verified.condition {
+                if !isHalted {
+                    logger.error("the ledger is not followed any more, the last verified state stays: \(message)")
+                }
+                isHalted = true
+            } else {
+                isHalted = false
+            }
+            agent.update(endpoints: endpoints(of: contracts.filter { refusals[$0] == nil }, in: state))
+            // Nothing that the ledger may still bring can help an ended contract; an unknown one may yet come.
+            if refusals.count == contracts.count, let final = refusals.values.first,
+                refusals.values.allSatisfy(\.isFinal)
+            {
+                throw CommandFailure(.refused, code: final.code, final.message)
+            }
+        }
+    }
+
+    private struct Refusal {
+        var code: String
+        var message: String
+        var isFinal: Bool
+    }
+
+    private func refusal(of id: Identifier, in state: ContractState) -> Refusal? {
+        guard let row = state.contract(id) else {
+            let message = "the ledger does not have the contract \(id.hex) yet; waiting for it"
+            return Refusal(code: Code.contractUnknown.rawValue, message: message, isFinal: false)
+        }
+        guard let spec = row.spec else {
+            let message = "the contract \(id.hex) has ended; create a new one"
+            return Refusal(code: Code.contractDeleted.rawValue, message: message, isFinal: true)
+        }
+        guard spec.backends.contains(where: { $0.target == .key(key) }) else {
+            let message =
+                "the key \(key.hex) is no backend of the contract \(id.hex); use the agent's key, or update the contract"
+            return Refusal(code: "key.not_backend", message: message, isFinal: true)
+        }
+        return nil
+    }
+
+    /// Exposures that only one side knows: the contract, or this agent.
+    private func mismatches(in state: ContractState) -> Set<String> {
+        var lines: Set<String> = []
+        for (id, targets) in targets {
+            guard let spec = state.contract(id)?.spec else { continue }
+            let exposed = Set(spec.expose.map(\.id))
+            for name in targets.keys where !exposed.contains(name) {
+                lines.insert(
+                    "the contract \(id.hex) has no exposure \(name); it has \(exposed.sorted().joined(separator: ", "))"
+                )
+            }
+            for name in exposed where targets[name] == nil {
+                lines.insert(
+                    "the exposure \(name) of the contract \(id.hex) leads nowhere here; its visitors are refused"
+                )
+            }
+        }
+        return lines
+    }
+
+    private func endpoints(of contracts: Set<Identifier>, in state: ContractState) -> [GatewayEndpoint] {
+        let nodes = Set(contracts.compactMap { state.contract($0)?.spec }.flatMap(\.gateways))
+        return nodes.sorted().flatMap { id -> [GatewayEndpoint] in
+            guard let details = state.node(id)?.live?.details else { return [] }
+            return details.endpoints.filter { $0.proto == .tunnel }.map {
+                GatewayEndpoint(node: id, host: $0.host, port: $0.port, transportKey: details.transportKey)
+            }
+        }
+    }
+
+    // MARK: What the agent says
+
+    private func printEvents() async {
+        for await event in agent.events { output.event(event.json, text: event.text) }
+    }
+}

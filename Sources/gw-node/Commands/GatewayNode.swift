@@ -1,0 +1,258 @@
+import Contracts
+import Gateway
+import Ledger
+import Logging
+import ServiceLifecycle
+
+/// A running gateway node: the watcher's verified states go in, route tables come out, and conditions go back.
+actor GatewayNode {
+    private let watcher: Watcher
+    private let logger: Logger
+    private var settings: GatewaySettings
+    private var gateway: Gateway
+    private var reporter: StatusReporter?
+    private let reporters = AsyncStream<StatusReporter>.makeStream()
+
+    /// The newest state that was not applied yet.
+    private var pending: VerifiedState?
+    /// The state whose table is in force.
+    private var verified: VerifiedState?
+    private var nextChange: Timestamp?
+    private var lastWanted: [Identifier: DesiredStatus] = [:]
+    private var lastComplaint: String?
+    private var isHalted = false
+
+    /// Opens the listeners, so that a port that is taken is said before anything else happens.
+    init(_ settings: GatewaySettings, logger: Logger) throws {
+        self.settings = settings
+        self.logger = logger
+        watcher = try settings.ledger.watcher(logger: logger, isPatient: true)
+        gateway = try Self.started(settings, logger)
+    }
+
+    /// Serves until the process is told to end.
+    nonisolated func run(reload: @escaping @Sendable () throws -> GatewaySettings) async throws {
+        defer { watcher.shutdown() }
+        await announce()
+        let signals = Signals(
+            logger: logger,
+            reload: { await self.reload(reload) },
+            drain: { await self.drain() }
+        )
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(service: Step { try await self.watcher.run() }),
+                    .init(service: Step { await self.follow() }),
+                    .init(service: Step { await self.report() }),
+                    .init(service: signals, successTerminationBehavior: .gracefullyShutdownGroup),
+                ],
+                logger: quietLogger
+            )
+        )
+        do {
+            try await group.run()
+        } catch {
+            await stop()
+            throw error
+        }
+        await stop()
+    }
+
+    private func stop() async {
+        await gateway.stop()
+        if let admin = settings.file.admin { Posix.remove(admin) }
+    }
+
+    /// The lifecycle's own lines are not for the farmer.
+    private nonisolated var quietLogger: Logger {
+        var quiet = logger
+        if quiet.logLevel > .debug { quiet.logLevel = .error }
+        return quiet
+    }
+
+    private func announce() {
+        let bound = gateway.boundAddresses
+        for (what, addresses) in [("http", bound.http), ("https", bound.https), ("tunnel", bound.tunnel)] {
+            for address in addresses { logger.info("listening for \(what)", metadata: ["address": "\(address)"]) }
+        }
+    }
+
+    // MARK: From the ledger to the gateway
+
+    /// Applies every verified state, and the same one again when the clock alone changes its table.
+    private func follow() async {
+        let wakeups = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let changes = watcher.changes
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                for await state in changes {
+                    await self.receive(state)
+                    wakeups.continuation.yield()
+                }
+            }
+            group.addTask {
+                while (try? await Task.sleep(for: .seconds(1))) != nil { wakeups.continuation.yield() }
+                wakeups.continuation.finish()
+            }
+            for await _ in wakeups.stream {
+                if let fresh = pending {
+                    pending = nil
+                    verified = fresh
+                    apply(fresh)
+                } else if let verified, let nextChange, Posix.now() >= nextChange {
+                    apply(verified)
+                }
+                await tellReporter()
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func receive(_ state: VerifiedState) {
+        pending = state
+    }
+
+    private func apply(_ verified: VerifiedState) {
+        let node = settings.file.node
+        let complaint = registrationComplaint(verified.state)
+        if let complaint, complaint != lastComplaint {
+            logger.error("\(complaint)", metadata: ["node": "\(node.hex)"])
+        }
+        lastComplaint = complaint
+        let now = Posix.now()
+        let wasHalted = isHalted
+        if case .halted(_, let message) = verified.condition {
+            isHalted = true
+            if !wasHalted {
+                logger.error("the ledger is not followed any more, the last verified state stays in force: \(message)")
+            }
+        } else {
+            isHalted = false
+            if wasHalted { logger.notice("the ledger is followed again") }
+        }
+        let publication = Publication(
+            state: verified.state,
+            node: node,
+            at: now,
+            freshness: .init(quorumTime: verified.quorumTime, isHalted: isHalted)
+        )
+        gateway.apply(publication)
+        nextChange = publication.nextChange
+    }
+
+    /// What about the node's entry on the ledger keeps this process from being that gateway; nil when all is well.
+    private func registrationComplaint(_ state: ContractState) -> String? {
+        guard let node = state.node(settings.file.node) else {
+            return "the ledger does not have this node yet; waiting for it, check `node.id` if it was registered"
+        }
+        guard let row = node.live else { return "this node is retired on the ledger; it serves nothing any more" }
+        if row.details.transportKey != settings.transportKey.publicKey {
+            return
+                "agents will refuse this gateway: the ledger has another transport key for the node than its key file"
+        }
+        if let twin = state.twin(row.twin), !twin.keys.contains(settings.key.keyID) {
+            return "the ledger will refuse this gateway's reports: `node.key` is no key of the node's twin"
+        }
+        return nil
+    }
+
+    // MARK: From the gateway to the ledger
+
+    private func tellReporter() async {
+        guard let verified, let twin = verified.state.node(settings.file.node)?.live?.twin else { return }
+        if reporter == nil {
+            let fresh = StatusReporter(
+                watcher: watcher,
+                node: settings.file.node,
+                account: twin,
+                key: settings.key,
+                logger: logger
+            )
+            reporter = fresh
+            reporters.continuation.yield(fresh)
+        }
+        var wanted: [Identifier: DesiredStatus] = [:]
+        for condition in await gateway.conditions() {
+            wanted[condition.contract] = DesiredStatus(
+                version: condition.version,
+                state: condition.state,
+                code: condition.code,
+                conflict: condition.conflict,
+                message: condition.message
+            )
+        }
+        // A contract that ended is stopped when its last stream has ended, and reported then.
+        for contract in await gateway.runningContracts() where wanted[contract] == nil {
+            wanted[contract] = lastWanted[contract]
+        }
+        lastWanted = wanted
+        await reporter?.want(wanted, at: verified.size)
+    }
+
+    private func report() async {
+        let stream = reporters.stream
+        for await reporter in stream { await reporter.run() }
+    }
+
+    // MARK: Signals
+
+    private func drain() async {
+        await gateway.drain(seconds: GatewaySettings.drainSeconds)
+    }
+
+    /// Takes a changed file; an invalid one is refused and the old one stays in force.
+    private func reload(_ read: @Sendable () throws -> GatewaySettings) async {
+        do {
+            let fresh = try read()
+            guard fresh != settings else {
+                logger.notice("the configuration is unchanged")
+                return
+            }
+            guard fresh.mayReplace(settings) else {
+                throw CommandFailure(
+                    .configuration,
+                    "`ledger`, `node` and `state` change only with a restart; undo that part, or restart"
+                )
+            }
+            try await replace(with: fresh)
+        } catch {
+            let failure = CommandFailure(error)
+            logger.error(
+                "the configuration was not taken, the old one stays in force",
+                metadata: ["reason": "\(failure.message)"]
+            )
+        }
+    }
+
+    private func replace(with fresh: GatewaySettings) async throws {
+        await gateway.drain(seconds: 0)
+        await gateway.stop()
+        do {
+            gateway = try Self.started(fresh, logger)
+            settings = fresh
+        } catch {
+            gateway = try Self.started(settings, logger)
+            if let verified { apply(verified) }
+            throw error
+        }
+        if let verified { apply(verified) }
+        logger.notice("took the changed configuration")
+        announce()
+    }
+
+    private static func started(_ settings: GatewaySettings, _ logger: Logger) throws -> Gateway {
+        let gateway = try Gateway(configuration: settings.gateway, logger: logger)
+        try gateway.start()
+        return gateway
+    }
+}
+
+/// A service that is one async function, ended by cancellation.
+private struct Step: Service {
+    let body: @Sendable () async throws -> Void
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown { try await body() }
+    }
+}

@@ -1,0 +1,15 @@
+import ArgumentParser
+
+/// `ledger`: make and serve a ledger.
+struct LedgerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ledger",
+        abstract: "Run a ledger: the log that says what every gateway may serve.",
+        discussion: """
+            Example:
+              gw-node ledger init /var/lib/ledger --origin ledger.example.org --dev
+              gw-node ledger serve /var/lib/ledger --listen 127.0.0.1:8080 --dev
+            """,
+        subcommands: [LedgerInitCommand.self, LedgerServeCommand.self]
+    )
+}

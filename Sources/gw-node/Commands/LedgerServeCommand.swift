@@ -1,0 +1,131 @@
+import ArgumentParser
+import Ledger
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import UnixSignals
+
+/// `ledger serve`: the sequencer and its HTTP server.
+struct LedgerServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve a ledger over HTTP; prints `listening on http://ADDR` when it takes requests.",
+        discussion: """
+            One process serves a directory; a second one is refused. SIGTERM ends it when open requests are answered.
+            TLS and caching belong to a reverse proxy in front.
+
+            Example:
+              gw-node ledger serve /var/lib/ledger --listen 127.0.0.1:8080 --dev
+            """
+    )
+
+    @Argument(help: ArgumentHelp("Directory that `ledger init` made.", valueName: "dir"))
+    var directory: String
+    @Option(help: ArgumentHelp("Address to listen on, HOST:PORT; port 0 takes a free one.", valueName: "addr"))
+    var listen: String
+    @Flag(name: .customLong("dev"), help: "Serve a trial ledger, whose checkpoints no witness cosigns.")
+    var isDevelopment = false
+    @Option(
+        help: ArgumentHelp(
+            "Entries that one client address may submit a second; ten times as many at once.",
+            valueName: "number"
+        )
+    )
+    var rate: Int?
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let address = try address()
+        var limits = ServiceLimits()
+        if let rate {
+            guard rate > 0 else { throw CommandFailure(.usage, "--rate \(rate) is not a number of entries above 0") }
+            limits.submissionsPerSecond = Double(rate)
+            limits.submissionBurst = Double(rate) * 10
+        }
+        Posix.raiseFileLimit()
+        let logger = common.logger("ledger", standard: .info)
+        let service = try LedgerService(
+            directory: directory,
+            listen: address,
+            dev: isDevelopment,
+            limits: limits,
+            logger: logger
+        ) { host, port in
+            let shown = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
+            Output.write("listening on http://\(shown):\(port)")
+        }
+        if isDevelopment {
+            logger.warning(
+                "--dev: no witness vouches for this ledger; its operator could show two histories; for trials only"
+            )
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: [service],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: quiet(logger)
+        )
+        configuration.maximumGracefulShutdownDuration = .seconds(30)
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as IOError {
+            throw unreachable(
+                error.errnoCode == 0 ? "\(error)" : PosixError(call: "bind", number: error.errnoCode).reason
+            )
+        }
+    }
+
+    private func address() throws -> LedgerService.Listen {
+        let text = listen.utf8
+        let colon = text.lastIndex(of: UInt8(ascii: ":"))
+        guard let colon, let port = UInt16(String(listen[listen.index(after: colon)...])), colon > listen.startIndex
+        else {
+            throw CommandFailure(.usage, "--listen \(listen) is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+        }
+        var host = String(listen[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+        } else if host.utf8.contains(UInt8(ascii: ":")) {
+            throw CommandFailure(.usage, "--listen \(listen): an IPv6 address stands in brackets, such as [::1]:8080")
+        }
+        guard (try? SocketAddress.makeAddressResolvingHost(host, port: Int(port))) != nil else {
+            throw unreachable("\(host) is no address and no known name")
+        }
+        return LedgerService.Listen(host: host, port: Int(port))
+    }
+
+    private func unreachable(_ reason: String) -> CommandFailure {
+        CommandFailure(
+            .configuration,
+            "the ledger cannot listen on \(listen): \(reason); choose another --listen address"
+        )
+    }
+
+    /// The lifecycle's own lines are not for the operator of a ledger.
+    private func quiet(_ logger: Logger) -> Logger {
+        var quiet = logger
+        if quiet.logLevel > .debug { quiet.logLevel = .error }
+        return quiet
+    }
+}
+
+extension LedgerDirectoryError: CommandFailureConvertible {
+    var commandFailure: CommandFailure {
+        switch self {
+        case .origin, .name, .reservedName: CommandFailure(.usage, "\(self)")
+        case .notEmpty: CommandFailure(.refused, "\(self)")
+        case .inUse: CommandFailure(.tryAgain, "\(self)")
+        case .quorumNotCollected, .stopped: CommandFailure(.unsupported, "\(self)")
+        case .missing, .notWritable, .keyFile, .foreignKey, .quorumNone: CommandFailure(.configuration, "\(self)")
+        }
+    }
+}
+
+extension StoreError: CommandFailureConvertible {
+    var commandFailure: CommandFailure {
+        switch self {
+        case .unusable, .notDurable, .missing: CommandFailure(.configuration, "\(self)")
+        case .headMoved, .signingRefused: CommandFailure(.refused, "\(self)")
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Contracts
+import Gateway
+import Ledger
+import Logging
+
+/// `run`: the gateway.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a gateway: follow the ledger, serve what its contracts allow, report what is served.",
+        discussion: """
+            SIGHUP reads the configuration again, SIGTERM drains, a second SIGTERM ends at once.
+
+            Example:
+              gw-node run --config gateway.yaml --check
+              gw-node run --config gateway.yaml
+            """
+    )
+
+    @Option(help: ArgumentHelp("The gateway configuration (YAML).", valueName: "file")) var config: String
+    @Flag(name: .customLong("check"), help: "Print the effective configuration, secrets masked, and exit.")
+    var isCheck = false
+    @OptionGroup var common: CommonOptions
+
+    func run() async throws {
+        let settings = try GatewaySettings(GatewayFile(config))
+        if isCheck {
+            common.output.result(settings.json, text: settings.text)
+            return
+        }
+        if let admin = settings.file.admin { try await Self.refuseIfAnswering(admin) }
+        Posix.raiseFileLimit()
+        let logger = common.logger("gw-node", standard: .info)
+        let node = try GatewayNode(settings, logger: logger)
+        let path = config
+        try await node.run { try GatewaySettings(GatewayFile(path)) }
+    }
+
+    /// A second gateway must not take the admin socket of a living one; what a killed one left is taken.
+    private static func refuseIfAnswering(_ path: String) async throws {
+        guard try Posix.status(path) != nil, (try? await AdminClient(path: path).get("/status")) != nil else { return }
+        throw CommandFailure(
+            .configuration,
+            code: "admin.socket",
+            "another gateway answers at the admin socket \(path); stop it, or give this one another `bind.admin`"
+        )
+    }
+}

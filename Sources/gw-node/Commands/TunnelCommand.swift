@@ -1,0 +1,100 @@
+import ArgumentParser
+import Contracts
+import Gateway
+import Ledger
+import Logging
+
+/// `tunnel`: the agent beside the workload.
+struct TunnelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tunnel",
+        abstract: "Run the agent: dial every gateway of a contract and lead its visitors to local services.",
+        discussion: """
+            It waits for a ledger, a gateway or a service that is not there yet, and serves only what it was told here,
+            whatever a gateway asks.
+
+            Example:
+              gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --forward redis=unix:/run/redis.sock
+              gw-node tunnel --config agent.yaml
+            """
+    )
+
+    @Option(help: ArgumentHelp("The agent configuration (YAML), in place of the other options.", valueName: "file"))
+    var config: String?
+    @Option(help: ArgumentHelp("Id of the contract.", valueName: "id")) var contract: String?
+    @Option(
+        name: .customLong("forward"),
+        help: ArgumentHelp("Where an exposure leads; repeatable.", valueName: "exposure=host:port|unix:path")
+    )
+    var forwards: [String] = []
+    @Option(help: "Sessions to each gateway, 1 to 8.") var slots = 2
+    @OptionGroup var signing: SigningOptions
+    @OptionGroup var ledger: LedgerOptions
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if config != nil {
+            guard contract == nil, forwards.isEmpty else {
+                throw ValidationError("--config says what --contract and --forward say; give one or the other")
+            }
+            return
+        }
+        guard contract != nil else { throw ValidationError("give --contract ID with --forward, or --config FILE") }
+        guard !forwards.isEmpty else {
+            throw ValidationError(
+                "give --forward EXPOSURE=HOST:PORT at least once, such as --forward web=127.0.0.1:8080"
+            )
+        }
+        guard (1...8).contains(slots) else { throw ValidationError("--slots must be from 1 to 8") }
+        _ = try Self.targets(forwards)
+    }
+
+    static func targets(_ forwards: [String]) throws -> [String: ForwardTarget] {
+        var result: [String: ForwardTarget] = [:]
+        for forward in forwards {
+            let parts = forward.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, Grammar.isLabel(parts[0]), let address = ForwardTarget(parts[1]) else {
+                throw ValidationError("--forward \(forward) must be EXPOSURE=HOST:PORT or EXPOSURE=unix:PATH")
+            }
+            guard result[parts[0]] == nil else {
+                throw ValidationError("--forward names the exposure \(parts[0]) twice; give it once")
+            }
+            result[parts[0]] = address
+        }
+        return result
+    }
+
+    func run() async throws {
+        let logger = common.logger("gw-node")
+        let reference: LedgerReference
+        let keyFile: String
+        var contracts: [Identifier: [String: ForwardTarget]] = [:]
+        var slots = slots
+        if let config {
+            let file = try AgentFile(config)
+            reference = try LedgerReference(file.ledger, state: file.state ?? ledger.state)
+            keyFile = file.keyFile
+            contracts = file.contracts
+            slots = Int(file.slots)
+        } else {
+            contracts[try IdentifierArgument.read(contract ?? "", "contract")] = try Self.targets(forwards)
+            let profile = try Profile.load(ledger.profile)
+            reference = try LedgerReference(ledger, profile: profile)
+            guard let file = signing.key ?? profile?.key else {
+                throw CommandFailure(.usage, "no key is named; give --key FILE, the key of a backend of the contract")
+            }
+            keyFile = file
+        }
+        let agent = try AgentRunner(
+            key: try KeyFile.read(keyFile),
+            contracts: contracts,
+            slots: slots,
+            output: common.output,
+            logger: logger
+        )
+        Posix.raiseFileLimit()
+        let watcher = try reference.watcher(logger: logger, isPatient: true)
+        defer { watcher.shutdown() }
+        try await agent.run(following: watcher)
+    }
+}

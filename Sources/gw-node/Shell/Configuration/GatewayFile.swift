@@ -1,0 +1,105 @@
+import Contracts
+import Gateway
+
+/// `gateway.yaml`: how a farmer runs a gateway node.
+struct GatewayFile: Equatable {
+    struct Address: Hashable {
+        var host: String
+        var port: UInt16
+
+        var text: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    }
+
+    var path: String
+    var ledger: LedgerSettings
+    var node: Identifier
+    var keyFile: String
+    var transportKeyFile: String?
+    var state: String?
+    var http: [Address] = []
+    var https: [Address] = []
+    var tunnel: [Address] = []
+    /// Local address on which leased ports are opened.
+    var ports = "0.0.0.0"
+    /// Path of the admin socket.
+    var admin: String?
+    /// Event loops; nil is one per core.
+    var loops: Int?
+    var limits = GatewayLimits()
+
+    init(_ path: String) throws(CommandFailure) {
+        try self.init(ConfigurationFile(path, as: "the gateway configuration"))
+    }
+
+    init(_ file: ConfigurationFile) throws(CommandFailure) {
+        path = file.path
+        let top = try file.root.members(["ledger", "node", "state", "bind", "loops", "limits"])
+        ledger = try LedgerSettings(top.required("ledger", of: file.root))
+        let nodePlace = try top.required("node", of: file.root)
+        let nodeMembers = try nodePlace.members(["id", "key", "transport_key"])
+        node = try nodeMembers.required("id", of: nodePlace).identifier()
+        keyFile = try nodeMembers.required("key", of: nodePlace).path()
+        transportKeyFile = try nodeMembers["transport_key"]?.path()
+        state = try top["state"]?.path()
+        try readBind(top.required("bind", of: file.root))
+        if let value = top["loops"], try value.string() != "auto" {
+            loops = Int(try value.integer(1...256))
+        }
+        if let value = top["limits"] { try readLimits(value) }
+    }
+
+    private mutating func readBind(_ value: ConfigurationValue) throws(CommandFailure) {
+        let members = try value.members(["http", "https", "tunnel", "ports", "admin"])
+        http = try Self.addresses(members["http"])
+        https = try Self.addresses(members["https"])
+        tunnel = try Self.addresses(members["tunnel"])
+        guard !tunnel.isEmpty else {
+            throw value.failure("needs `tunnel`, the address that agents dial, such as [\"0.0.0.0:7443\"]")
+        }
+        if let place = members["ports"] {
+            let text = try place.string()
+            guard IPAddress(text) != nil || text == "::" || text == "::1" else {
+                throw place.failure("must be a local IP address such as 0.0.0.0, without a port")
+            }
+            ports = text
+        }
+        if let place = members["admin"] {
+            let text = try place.string()
+            guard text.hasPrefix("unix:"), text.utf8.count > 5 else {
+                throw place.failure("must be a socket path such as unix:/run/gw-node/admin.sock")
+            }
+            let path = Files.resolve(String(text.dropFirst(5)), besideFile: place.file)
+            // sun_path of a Unix socket address holds 107 bytes and the end mark.
+            guard path.utf8.count <= 107 else { throw place.failure("is longer than the 107 bytes of a socket path") }
+            admin = path
+        }
+    }
+
+    private static func addresses(_ value: ConfigurationValue?) throws(CommandFailure) -> [Address] {
+        var result: [Address] = []
+        for element in try value?.list() ?? [] {
+            let (host, port) = try element.socketAddress()
+            guard IPAddress(host) != nil || host == "::" || host == "::1" else {
+                throw element.failure("must begin with an IP address of this machine; names are not looked up")
+            }
+            let address = Address(host: host, port: port)
+            if result.contains(address) { throw element.failure("stands twice in the list; keep one") }
+            result.append(address)
+        }
+        return result
+    }
+
+    private mutating func readLimits(_ value: ConfigurationValue) throws(CommandFailure) {
+        let members = try value.members([
+            "connections", "handshakes_per_second", "header_size", "header_time", "idle", "stuck_bytes",
+        ])
+        if let place = members["connections"] { limits.connections = Int(try place.integer(1...10_000_000)) }
+        if let place = members["handshakes_per_second"] {
+            limits.handshakesPerSecond = Int(try place.integer(1...1_000_000))
+        }
+        if let place = members["header_size"] { limits.headerSize = Int(try place.byteCount(1 << 10...65_535)) }
+        if let place = members["header_time"] { limits.headerSeconds = UInt32(try place.seconds(1...300)) }
+        if let place = members["idle"] { limits.idleSeconds = UInt32(try place.seconds(1...86_400)) }
+        if let place = members["stuck_bytes"] { limits.stuckBytes = Int(try place.byteCount(1 << 20...1 << 40)) }
+    }
+}

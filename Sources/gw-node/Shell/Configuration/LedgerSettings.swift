@@ -1,0 +1,47 @@
+import Contracts
+
+/// The `ledger:` part that every configuration file shares.
+struct LedgerSettings: Equatable {
+    var urls: [String]
+    var id: String
+    /// Accept a ledger whose quorum is `none`, as only a trial ledger has it.
+    var isDevelopment: Bool
+
+    init(_ value: ConfigurationValue) throws(CommandFailure) {
+        let members = try value.members(["urls", "id", "dev"])
+        let list = try members.required("urls", of: value)
+        var urls: [String] = []
+        for element in try list.list() {
+            let url = try element.string()
+            guard Self.isURL(url) else { throw element.failure(Self.urlRule) }
+            urls.append(url)
+        }
+        if urls.isEmpty { throw list.failure("names no ledger; add its URL") }
+        let pin = try members.required("id", of: value)
+        let text = try pin.string()
+        guard Identifier(hex: text) != nil else { throw pin.failure(Self.pinRule) }
+        self.urls = urls
+        id = text
+        isDevelopment = try members["dev"]?.boolean() ?? false
+    }
+
+    static let urlRule = "must be a URL such as https://ledger.example.org"
+    static let pinRule = "must be the 64 hex digits that the ledger's operator published"
+
+    /// Whether a text is `http://` or `https://` with a host and without user, query or fragment.
+    static func isURL(_ text: String) -> Bool {
+        var rest = Substring(text)
+        if rest.hasPrefix("https://") {
+            rest = rest.dropFirst(8)
+        } else if rest.hasPrefix("http://") {
+            rest = rest.dropFirst(7)
+        } else {
+            return false
+        }
+        guard let first = rest.utf8.first, first != UInt8(ascii: "/"), first != UInt8(ascii: ":") else { return false }
+        return rest.utf8.allSatisfy { byte in
+            byte > 0x20 && byte < 0x7F && byte != UInt8(ascii: "?") && byte != UInt8(ascii: "#")
+                && byte != UInt8(ascii: "@") && byte != UInt8(ascii: "\\")
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Contracts
+import Gateway
+
+/// What is in force for a gateway node: its file, with keys read and gaps filled.
+struct GatewaySettings: Equatable {
+    /// How long running visitors get to end after SIGTERM, in seconds; service managers wait longer than this.
+    static let drainSeconds = 30
+
+    let file: GatewayFile
+    let ledger: LedgerReference
+    let key: SigningKey
+    let transportKey: SigningKey
+
+    init(_ file: GatewayFile) throws(CommandFailure) {
+        self.file = file
+        ledger = try LedgerReference(file.ledger, state: file.state)
+        key = try KeyFile.read(file.keyFile)
+        if let transport = file.transportKeyFile {
+            transportKey = try KeyFile.read(transport)
+        } else {
+            transportKey = key
+        }
+    }
+
+    static func == (left: GatewaySettings, right: GatewaySettings) -> Bool {
+        left.file == right.file && left.key.keyID == right.key.keyID
+            && left.transportKey.keyID == right.transportKey.keyID
+    }
+
+    /// Whether these settings can take the place of others while the process runs on.
+    ///
+    /// The verified copy of the ledger, and who the node is, belong to the whole life of a process.
+    func mayReplace(_ other: GatewaySettings) -> Bool {
+        ledger == other.ledger && file.node == other.file.node && key.keyID == other.key.keyID
+    }
+
+    var gateway: GatewayConfiguration {
+        var configuration = GatewayConfiguration(node: file.node, transportKey: transportKey)
+        configuration.http = file.http.map(\.text)
+        configuration.https = file.https.map(\.text)
+        configuration.tunnel = file.tunnel.map(\.text)
+        configuration.ports = [file.ports]
+        configuration.admin = file.admin
+        configuration.loops = loops
+        configuration.limits = file.limits
+        return configuration
+    }
+
+    private var loops: Int { file.loops ?? Posix.processorCount() }
+
+    // MARK: --check
+
+    /// The effective configuration, in the form of the file; secrets are masked.
+    var text: String {
+        """
+        ledger:
+          urls: \(Self.list(ledger.urls))
+          id: "\(ledger.id.hex)"
+          dev: \(ledger.isDevelopment)
+        node:
+          id: "\(file.node.hex)"
+          key: \(file.keyFile)            # MASKED, public key \(key.publicKey.hex)
+          transport_key: \(file.transportKeyFile ?? file.keyFile)  # MASKED, public key \(transportKey.publicKey.hex)
+        state: \(ledger.stateFolder)
+        bind:
+          http: \(Self.list(file.http.map(\.text)))
+          https: \(Self.list(file.https.map(\.text)))
+          tunnel: \(Self.list(file.tunnel.map(\.text)))
+          ports: "\(file.ports)"
+          admin: \(file.admin.map { "\"unix:\($0)\"" } ?? "none")
+        loops: \(loops)
+        limits:
+          connections: \(file.limits.connections)
+          handshakes_per_second: \(file.limits.handshakesPerSecond)
+          header_size: \(Quantities.text(bytes: Int64(file.limits.headerSize)))
+          header_time: \(Quantities.text(.seconds(file.limits.headerSeconds)))
+          idle: \(Quantities.text(.seconds(file.limits.idleSeconds)))
+          stuck_bytes: \(Quantities.text(bytes: Int64(file.limits.stuckBytes)))
+        """
+    }
+
+    var json: JSONText {
+        .object([
+            (
+                "ledger",
+                .object([
+                    ("urls", .strings(ledger.urls)), ("id", .string(ledger.id.hex)),
+                    ("dev", .boolean(ledger.isDevelopment)),
+                ])
+            ),
+            (
+                "node",
+                .object([
+                    ("id", .string(file.node.hex)), ("key", .string("MASKED")),
+                    ("public_key", .string(key.publicKey.hex)),
+                    ("transport_key", .string(transportKey.publicKey.hex)),
+                ])
+            ),
+            ("state", .string(ledger.stateFolder)),
+            (
+                "bind",
+                .object([
+                    ("http", .strings(file.http.map(\.text))), ("https", .strings(file.https.map(\.text))),
+                    ("tunnel", .strings(file.tunnel.map(\.text))), ("ports", .string(file.ports)),
+                    ("admin", file.admin.map { .string("unix:\($0)") } ?? .null),
+                ])
+            ),
+            ("loops", .integer(Int64(loops))),
+            (
+                "limits",
+                .object([
+                    ("connections", .integer(Int64(file.limits.connections))),
+                    ("handshakes_per_second", .integer(Int64(file.limits.handshakesPerSecond))),
+                    ("header_size_bytes", .integer(Int64(file.limits.headerSize))),
+                    ("header_time_seconds", .integer(Int64(file.limits.headerSeconds))),
+                    ("idle_seconds", .integer(Int64(file.limits.idleSeconds))),
+                    ("stuck_bytes", .integer(Int64(file.limits.stuckBytes))),
+                ])
+            ),
+        ])
+    }
+
+    private static func list(_ values: [String]) -> String { JSONText.strings(values).text }
+}
+
+extension JSONText {
+    static func strings(_ values: [String]) -> JSONText { .array(values.map(JSONText.string)) }
+}

@@ -1,0 +1,90 @@
+import Foundation
+import Glibc
+
+/// A TCP socket for bulk: blocking calls on threads of their own, so that back-pressure is the kernel's.
+final class BlockingSocket: Sendable {
+    private let descriptor: Int32
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// Connects to a numeric IPv4 address.
+    static func connected(_ address: String, _ port: UInt16) throws -> BlockingSocket {
+        let socket = BlockingSocket(Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        guard unsafe withAddress(address, port, { unsafe connect(socket.descriptor, $0, $1) }) == 0 else {
+            throw NeverHappened(description: "connect: errno \(errno)")
+        }
+        return socket
+    }
+
+    /// Listens on a free port of 127.0.0.1.
+    static func listening(_ port: UInt16) throws -> BlockingSocket {
+        let socket = BlockingSocket(Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        guard unsafe withAddress("127.0.0.1", port, { unsafe bind(socket.descriptor, $0, $1) }) == 0,
+            listen(socket.descriptor, 16) == 0
+        else { throw NeverHappened(description: "listen: errno \(errno)") }
+        return socket
+    }
+
+    func accepted() -> BlockingSocket? {
+        let descriptor = accept(descriptor, nil, nil)
+        return descriptor < 0 ? nil : BlockingSocket(descriptor)
+    }
+
+    /// Reads what is there, at most `buffer.count` bytes; 0 at the end, -1 when the connection broke.
+    func read(into buffer: inout [UInt8]) -> Int { unsafe recv(descriptor, &buffer, buffer.count, 0) }
+
+    /// Writes all of the bytes; false when the connection broke.
+    func write(_ bytes: ArraySlice<UInt8>) -> Bool {
+        unsafe bytes.withUnsafeBytes { source in
+            var offset = 0
+            while offset < source.count {
+                let count = unsafe send(
+                    descriptor,
+                    source.baseAddress! + offset,
+                    source.count - offset,
+                    Int32(MSG_NOSIGNAL)
+                )
+                guard count > 0 else { return false }
+                offset += count
+            }
+            return true
+        }
+    }
+
+    func finish() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Sends everything back on every connection, and half-closes when the peer did; runs until the process ends.
+    static func serveEcho(_ port: UInt16) throws {
+        let listener = try listening(port)
+        Thread.detachNewThread {
+            while let peer = listener.accepted() {
+                Thread.detachNewThread {
+                    var buffer = [UInt8](repeating: 0, count: 256 * 1024)
+                    while true {
+                        let count = peer.read(into: &buffer)
+                        guard count > 0, peer.write(buffer[..<count]) else { break }
+                    }
+                    peer.finish()
+                }
+            }
+        }
+    }
+
+    private static func withAddress(
+        _ address: String,
+        _ port: UInt16,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_port = port.bigEndian
+        guard unsafe inet_pton(AF_INET, address, &name.sin_addr) == 1 else { return -1 }
+        return unsafe withUnsafePointer(to: &name) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                unsafe body(generic, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import Contracts
+import Foundation
+import Ledger
+
+/// Appends entries that need no state: each makes a twin of a key of its own.
+struct TwinMaker: Sendable {
+    /// An entry that the ledger said is logged.
+    struct Acknowledged: Sendable {
+        var leaf: [UInt8]
+        var receipt: [UInt8]
+    }
+
+    let ledger: Identifier
+    let client: LedgerClient
+
+    init(_ deployment: Deployment) throws {
+        ledger = Identifier(hex: deployment.ledgerID)!
+        client = try LedgerClient(urls: [deployment.ledgerURL])
+    }
+
+    static func freshKey() throws -> SigningKey {
+        var generator = SystemRandomNumberGenerator()
+        return try SigningKey(seed: (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
+    }
+
+    func envelope() throws -> Envelope {
+        let key = try Self.freshKey()
+        let keys: JSONObject = [
+            "operator": .array([]),
+            "owner": .object(["keys": .array([.string(key.publicKey.hex)]), "threshold": .integer(1)]),
+        ]
+        let expires = Int64(Date().timeIntervalSince1970) + 3_600
+        return EntryDraft(
+            type: "twin.create",
+            ledger: ledger,
+            account: nil,
+            signer: key.keyID,
+            seq: 0,
+            expires: expires,
+            body: ["keys": .object(keys)]
+        ).signed(by: [key])
+    }
+
+    /// Submits one entry; nil when the ledger did not acknowledge it.
+    func append() async throws -> Acknowledged? {
+        let envelope = try envelope()
+        guard case .included(let receipt)? = try? await client.submit(envelope) else { return nil }
+        return Acknowledged(leaf: envelope.leaf, receipt: receipt)
+    }
+}

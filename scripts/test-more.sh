@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The slow checks: the whole suite under AddressSanitizer and ThreadSanitizer, then the end-to-end suites in release.
+# Usage: scripts/test-more.sh [address|thread|heavy]...   (all of them when none is named)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/install-deps.sh
+source scripts/install-deps.sh
+
+step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
+
+need_swift
+install_packages "${BUILD_PACKAGES[@]}" curl openssl python3
+
+parts=("$@")
+[ ${#parts[@]} -eq 0 ] && parts=(address thread heavy)
+
+for part in "${parts[@]}"; do
+    case "$part" in
+    address)
+        step "Tests under AddressSanitizer"
+        # Swift's runtime keeps metadata on purpose until the end of the process; that is no leak of ours.
+        ASAN_OPTIONS=detect_leaks=0 swift test --no-parallel --sanitize=address --scratch-path .build-address
+        ;;
+    thread)
+        step "Tests under ThreadSanitizer"
+        TSAN_OPTIONS=halt_on_error=0 swift test --no-parallel --sanitize=thread --scratch-path .build-thread
+        ;;
+    heavy)
+        step "The end-to-end suites against a release build"
+        swift test --no-parallel -c release --scratch-path .build-heavy -Xswiftc -enable-testing --filter IntegrationTests
+        ;;
+    *)
+        echo "unknown part $part; known are address, thread, heavy" >&2
+        exit 2
+        ;;
+    esac
+done
+
+step "All passed"

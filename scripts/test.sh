@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Everything a change must pass: form, build with warnings as errors, and the whole test suite.
+# Usage: scripts/test.sh [arguments for `swift test`, such as --filter Command]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/install-deps.sh
+source scripts/install-deps.sh
+
+step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
+
+need_swift
+step "Debian packages"
+install_packages "${BUILD_PACKAGES[@]}" curl openssl python3
+
+step "Form of the Swift sources (swift format lint --strict)"
+swift format lint --strict --recursive --parallel Sources Tests Package.swift
+
+step "Form of the scripts (shellcheck)"
+if command -v shellcheck >/dev/null; then
+    shellcheck -x scripts/*.sh .ci/run
+else
+    echo "shellcheck is not installed here; skipped"
+fi
+
+step "Build, warnings are errors"
+swift build --build-tests
+
+# One test at a time: many start processes and wait for them, and two cores cannot hold all of them to their deadlines.
+step "Tests"
+swift test --skip-build --no-parallel "$@"
+
+step "All passed"
