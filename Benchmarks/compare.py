@@ -1,0 +1,425 @@
+#!/usr/bin/env python3
+"""Measures WebGW's encrypted tunnel beside haproxy (one plaintext TCP hop) and ssh -R (aes128-gcm), in one run.
+
+Everything listens on 127.0.0.1 inside a private network namespace with the same congestion control. All peers stay up;
+every figure is taken in turn, A B C A B C, and the medians and the ratios of medians are printed. CPU that other
+programs used during a measurement is recorded as `foreign` (in cores); a disturbed measurement is repeated.
+
+  compare.py --gw-node FILE --work DIR [--runs 5] [--secs 2] [--idle 5000] [--only http,cps,bulk,idle,ping] [--json]
+"""
+import argparse
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+ORIGIN, LEDGER, TUNNEL, SSHD = 18000, 18300, 18200, 18201
+PORTS = {"haproxy": 18100, "ssh": 18101, "webgw": 18102}
+TICK = os.sysconf("SC_CLK_TCK")
+PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+HAPROXY = """global
+    maxconn 5500
+    nosplice
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 120s
+    timeout server 120s
+listen l
+    bind 127.0.0.1:{port}
+    server s 127.0.0.1:{origin}
+"""
+
+SSHD_CONFIG = """Port {port}
+ListenAddress 127.0.0.1
+HostKey {work}/ssh_host
+AuthorizedKeysFile {work}/ssh_user.pub
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PidFile none
+LogLevel ERROR
+AllowTcpForwarding yes
+"""
+
+
+# ---- processes
+
+def stat(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            text = file.read()
+    except OSError:
+        return None
+    fields = text[text.rindex(")") + 2:].split()
+    return int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+
+
+def tree(roots):
+    children = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            found = stat(name)
+            if found:
+                children.setdefault(found[0], []).append(int(name))
+    result, todo = [], list(roots)
+    while todo:
+        pid = todo.pop()
+        result.append(pid)
+        todo += children.get(pid, [])
+    return result
+
+
+def cpu_seconds(roots):
+    total = 0
+    for pid in tree(roots):
+        found = stat(pid)
+        if found:
+            total += found[1] + found[2]
+    return total / TICK
+
+
+def resident_kib(roots):
+    total = 0
+    for pid in tree(roots):
+        try:
+            with open(f"/proc/{pid}/statm") as file:
+                total += int(file.read().split()[1]) * PAGE_KIB
+        except OSError:
+            pass
+    return total
+
+
+def machine():
+    with open("/proc/stat") as file:
+        fields = list(map(int, file.readline().split()[1:]))
+    return (sum(fields[:3]) + fields[5] + fields[6] + fields[7]) / TICK, sum(fields[:8]) / TICK
+
+
+class Process:
+    def __init__(self, argv, work, name):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.log = open(f"{work}/{name}.log", "w")
+        self.popen = subprocess.Popen(
+            argv, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=work,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+        self.pid = self.popen.pid
+
+    def stop(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.pid, number)
+                self.popen.wait(3)
+                break
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                pass
+        self.log.close()
+
+
+def wait_for_port(port, seconds=20):
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise SystemExit(f"compare: nothing listens on port {port} after {seconds} s")
+
+
+# ---- peers: each gives its gateway and agent processes
+
+class Haproxy:
+    label = "haproxy, TCP, one plaintext hop"
+
+    def start(self, options):
+        path = f"{options.work}/haproxy.cfg"
+        with open(path, "w") as file:
+            file.write(HAPROXY.format(port=PORTS["haproxy"], origin=ORIGIN))
+        self.processes = [Process(["haproxy", "-f", path, "-db"], options.work, "haproxy")]
+
+
+class Ssh:
+    label = "ssh -R, aes128-gcm, two hops"
+
+    def start(self, options):
+        work = options.work
+        for name in ("ssh_host", "ssh_user"):
+            if not os.path.exists(f"{work}/{name}"):
+                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{work}/{name}"], check=True)
+        with open(f"{work}/sshd_config", "w") as file:
+            file.write(SSHD_CONFIG.format(port=SSHD, work=work))
+        os.makedirs("/run/sshd", exist_ok=True)
+        server = Process(["/usr/sbin/sshd", "-D", "-f", f"{work}/sshd_config"], work, "sshd")
+        wait_for_port(SSHD)
+        client = Process(
+            ["ssh", "-N", "-F", "/dev/null", "-i", f"{work}/ssh_user", "-p", str(SSHD), "-c", "aes128-gcm@openssh.com",
+             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+             "-o", "ExitOnForwardFailure=yes", "-R", f"127.0.0.1:{PORTS['ssh']}:127.0.0.1:{ORIGIN}",
+             "root@127.0.0.1"], work, "ssh")
+        self.processes = [server, client]
+
+
+class WebGW:
+    label = "WebGW, reverse-tls, two hops"
+
+    def start(self, options):
+        work = f"{options.work}/webgw"
+        self.ledger = None
+        if not os.path.exists(f"{work}/ready"):
+            shutil.rmtree(work, ignore_errors=True)
+            os.makedirs(work)
+        script = os.path.join(HERE, "webgw-up.sh")
+        environment = {**os.environ, "GW_NODE": options.gw_node, "LEDGER_PORT": str(LEDGER), "TUNNEL_PORT": str(TUNNEL),
+                       "PUBLIC_PORT": str(PORTS["webgw"]), "ORIGIN_PORT": str(ORIGIN)}
+        self.ledger = Process([options.gw_node, "ledger", "serve", f"{work}/ledger", "--dev", "--listen",
+                               f"127.0.0.1:{LEDGER}"], work, "ledger") if os.path.exists(f"{work}/ready") else None
+        if not self.ledger:
+            subprocess.run([script, "init", work], env=environment, check=True)
+            self.ledger = Process([options.gw_node, "ledger", "serve", f"{work}/ledger", "--dev", "--listen",
+                                   f"127.0.0.1:{LEDGER}"], work, "ledger")
+            wait_for_port(LEDGER)
+            subprocess.run([script, "contract", work], env=environment, check=True)
+        wait_for_port(LEDGER)
+        gateway = Process([options.gw_node, "run", "--config", f"{work}/gateway.yaml"], work, "gateway")
+        agent = Process([options.gw_node, "tunnel", "--config", f"{work}/agent.yaml"], work, "agent")
+        self.processes = [gateway, agent]
+
+    def stop(self):
+        if self.ledger:
+            self.ledger.stop()
+
+
+PEERS = {"haproxy": Haproxy, "ssh": Ssh, "webgw": WebGW}
+
+
+class Running:
+    def __init__(self, name, options):
+        self.name, self.port, self.peer = name, PORTS[name], PEERS[name]()
+        self.peer.start(options)
+        wait_for_port(self.port)
+        self.wait_for_answer(options)
+
+    @property
+    def pids(self):
+        return [process.pid for process in self.peer.processes]
+
+    def wait_for_answer(self, options):
+        deadline = time.time() + 20
+        while time.time() < deadline:
+            done = subprocess.run([options.load, "idle", str(self.port), "1"], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True)
+            if done.stdout.startswith('{"open":1'):
+                return
+            time.sleep(0.1)
+        raise SystemExit(f"compare: {self.name} does not answer on port {self.port}")
+
+    def stop(self):
+        for process in reversed(self.peer.processes):
+            process.stop()
+        if hasattr(self.peer, "stop"):
+            self.peer.stop()
+
+
+# ---- measurements: each returns a dictionary with `value`, and `units` for the CPU cost
+
+UNIT = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
+
+
+def wrk(running, options, close):
+    argv = ["wrk", "-t1", "-c64", f"-d{options.secs}s", "--latency", "--timeout", "5s"]
+    if close:
+        argv += ["-H", "Connection: close"]
+    text = subprocess.run(argv + [f"http://localhost:{running.port}/"], capture_output=True, text=True).stdout
+    count, duration, unit = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m)", text).groups()
+    latency = {p: float(v) * UNIT[u] for p, v, u in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s|m)", text)}
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    return {"value": int(count) / (float(duration) * UNIT[unit] / 1e6), "units": int(count),
+            "p50_us": latency.get("50"), "p99_us": latency.get("99"),
+            "errors": sum(map(int, errors.groups())) if errors else 0}
+
+
+def bulk(running, options, streams, direction):
+    process = subprocess.Popen([options.load, "bulk", str(running.port), str(streams), direction, "0.4",
+                                str(options.secs)], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    before = cpu_seconds(running.pids)
+    process.stdout.readline()
+    after = cpu_seconds(running.pids)
+    result = json.loads(process.stdout.readline())
+    process.wait()
+    time.sleep(0.2)
+    return {"value": result["gbps"], "units": result["bytes"] / 1e9, "cpu": after - before, "errors": result["fails"]}
+
+
+def ping(running, options):
+    text = subprocess.run([options.load, "ping", str(running.port), "4000"], capture_output=True, text=True).stdout
+    result = json.loads(text)
+    return {"value": result["p50_us"], "p99_us": result["p99_us"], "units": 4000, "errors": 0}
+
+
+def idle(running, options):
+    before = resident_kib(running.pids)
+    process = subprocess.Popen([options.load, "idle", str(running.port), str(options.idle)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    opened = json.loads(process.stdout.readline())
+    time.sleep(0.7)
+    grown = resident_kib(running.pids) - before
+    process.stdin.close()
+    process.wait()
+    time.sleep(0.3)
+    return {"value": grown / max(1, opened["open"]), "units": opened["open"], "errors": opened["bad"]}
+
+
+def measured(running, options, function, tries=3):
+    best = None
+    for attempt in range(tries):
+        busy0, wall0 = machine()
+        own0 = cpu_seconds([os.getpid(), options.origin.pid])
+        peer0 = cpu_seconds(running.pids)
+        result = function()
+        peer1 = cpu_seconds(running.pids)
+        own1 = cpu_seconds([os.getpid(), options.origin.pid])
+        busy1, wall1 = machine()
+        result.setdefault("cpu", peer1 - peer0)
+        # Peers are children of this process, so that own CPU holds theirs too.
+        seconds = (wall1 - wall0) / os.cpu_count()
+        result["foreign"] = round(max(0.0, (busy1 - busy0) - (own1 - own0)) / max(seconds, 0.01), 3)
+        if best is None or result["foreign"] < best["foreign"]:
+            best = result
+        if best["foreign"] < 0.15:
+            break
+        time.sleep(1 + attempt)
+    return best
+
+
+FIGURES = {
+    "http": ("keep-alive requests/s, 64 connections", "req/s", True, lambda r, o: wrk(r, o, False)),
+    "cps": ("new connections/s, one request each", "conn/s", True, lambda r, o: wrk(r, o, True)),
+    "bulk_1_down": ("one stream down", "GB/s", True, lambda r, o: bulk(r, o, 1, "down")),
+    "bulk_1_up": ("one stream up", "GB/s", True, lambda r, o: bulk(r, o, 1, "up")),
+    "bulk_8_down": ("eight streams down", "GB/s", True, lambda r, o: bulk(r, o, 8, "down")),
+    "bulk_8_up": ("eight streams up", "GB/s", True, lambda r, o: bulk(r, o, 8, "up")),
+    "ping": ("one connection, p50 of a request", "us", False, ping),
+    "idle": ("userland memory per idle connection", "KiB", False, idle),
+}
+
+
+def summary(rows, cpu_scale):
+    middle = lambda key: statistics.median(row[key] for row in rows)
+    result = {"median": middle("value"), "all": [round(row["value"], 4) for row in rows], "foreign": middle("foreign"),
+              "errors": max(row["errors"] for row in rows),
+              "cpu": statistics.median(row["cpu"] / max(row["units"], 1e-9) for row in rows) * cpu_scale}
+    if all(row.get("p99_us") for row in rows):
+        result["p99_us"] = middle("p99_us")
+    return result
+
+
+def run(options):
+    wanted = [name for name in FIGURES if name.split("_")[0] in options.only.split(",")]
+    figures = {}
+    peers = {name: Running(name, options) for name in PEERS}
+    try:
+        for name in [name for name in wanted if name != "idle"]:
+            rows = {peer: [] for peer in peers}
+            for peer in peers.values():
+                subprocess.run([options.load, "ping", str(peer.port), "1000"], capture_output=True)
+            for _ in range(options.runs):
+                for peer in peers.values():
+                    rows[peer.name].append(
+                        measured(peer, options, lambda: FIGURES[name][3](peer, options)))
+            scale = 1.0 if name.startswith("bulk") else 1e6
+            figures[name] = {peer: summary(rows[peer], scale) for peer in peers}
+            note(options, name, figures[name])
+    finally:
+        for peer in peers.values():
+            peer.stop()
+    if "idle" in wanted:
+        rows = {peer: [] for peer in PEERS}
+        for _ in range(options.runs):  # fresh processes each time: no grown pools
+            for name in PEERS:
+                peer = Running(name, options)
+                try:
+                    rows[name].append(measured(peer, options, lambda: idle(peer, options), tries=1))
+                finally:
+                    peer.stop()
+        figures["idle"] = {peer: summary(rows[peer], 0.0) for peer in PEERS}
+        note(options, "idle", figures["idle"])
+    return figures
+
+
+def note(options, name, figure):
+    if options.json:
+        return
+    title, unit, larger, _ = FIGURES[name]
+    print(f"\n{title} [{unit}], {'more' if larger else 'less'} is better")
+    own = figure["webgw"]["median"]
+    for peer, row in figure.items():
+        ratio = "" if peer == "webgw" else f"   WebGW is {own / max(row['median'], 1e-9):.2f} of it"
+        cost = "" if name in ("idle",) else (f"   cpu {row['cpu']:.2f} s/GB" if name.startswith("bulk")
+                                               else f"   cpu {row['cpu']:.1f} us each")
+        tail = f"   p99 {row['p99_us'] / 1000:.2f} ms" if "p99_us" in row else ""
+        failed = f"   errors {row['errors']}" if row["errors"] else ""
+        print(f"  {PEERS[peer].label:36} {row['median']:>12,.2f}{cost}{tail}{ratio}{failed}   foreign {row['foreign']:.2f}",
+              flush=True)
+
+
+def ratios(figures):
+    result = {}
+    for name, figure in figures.items():
+        own = figure["webgw"]
+        for peer in ("haproxy", "ssh"):
+            other = figure[peer]
+            row = {"value": round(own["median"] / max(other["median"], 1e-9), 3)}
+            if name != "idle" and other["cpu"] > 0:
+                row["cpu"] = round(own["cpu"] / other["cpu"], 3)
+            if "p99_us" in own and "p99_us" in other:
+                row["p99"] = round(own["p99_us"] / other["p99_us"], 3)
+            result[f"{name}/{peer}"] = row
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gw-node", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--secs", type=float, default=2)
+    parser.add_argument("--idle", type=int, default=5000)
+    parser.add_argument("--only", default="http,cps,bulk,ping,idle")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    options.secs = int(options.secs) if options.secs >= 1 else 1
+    options.work = os.path.abspath(options.work)
+    if not os.environ.get("WEBGW_BENCH_NAMESPACE"):
+        script = ("ip link set lo up && sysctl -qw net.ipv4.tcp_congestion_control=reno "
+                  'net.ipv4.ip_local_port_range="20000 60999" && exec "$@"')
+        os.execvp("unshare", ["unshare", "-n", "sh", "-c", script, "sh", "env", "WEBGW_BENCH_NAMESPACE=1",
+                              sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    os.makedirs(options.work, exist_ok=True)
+    options.load = f"{options.work}/load"
+    subprocess.run(["cc", "-O2", "-pthread", "-o", options.load, f"{HERE}/load.c", "-lssl", "-lcrypto"], check=True)
+    options.origin = Process([options.load, "serve", str(ORIGIN)], options.work, "origin")
+    try:
+        wait_for_port(ORIGIN)
+        figures = run(options)
+    finally:
+        options.origin.stop()
+    if options.json:
+        print(json.dumps({"figures": figures, "ratios": ratios(figures)}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+// load: the origin server and the load generator of the benchmark (loopback only).
+//   load serve PORT                          HTTP backend: GET / small, GET /bulk endless, POST = sink
+//   load bulk  PORT N down|up WARM SECS [tls]  N blocking streams, prints S / E marks and one JSON line
+//   load idle  PORT N [tls]                  N kept connections, one request on each; waits for stdin EOF
+//   load ping  PORT N [tls]                  N sequential requests on one connection, prints latency
+// cc -O2 -pthread -o load load.c -lssl -lcrypto
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#define BUF (256 * 1024)
+#define HUGE_LEN "1099511627776"
+static char big[BUF];
+static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec / 1e9; }
+static void die(const char *m) { perror(m); exit(1); }
+
+/* ---------------- backend ---------------- */
+struct conn { int fd, n, mode; uint64_t left; char head[8192]; }; // mode 0 head, 1 sink, 2 bulk
+static const char OK_KA[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 128\r\n\r\n"
+  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+static const char OK_CL[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 128\r\nConnection: close\r\n\r\n"
+  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+static const char BULK[] = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " HUGE_LEN "\r\n\r\n";
+static int ep;
+static void drop(struct conn *c) { close(c->fd); free(c); }
+static void serve_head(struct conn *c) {
+  for (;;) {
+    ssize_t r = recv(c->fd, c->head + c->n, sizeof c->head - 1 - c->n, 0);
+    if (r == 0) { drop(c); return; }
+    if (r < 0) { if (errno != EAGAIN) drop(c); return; }
+    c->n += r; c->head[c->n] = 0;
+    char *e;
+    while ((e = strstr(c->head, "\r\n\r\n"))) {
+      e[2] = 0;
+      int cl = strcasestr(c->head, "\r\nconnection: close") || strstr(c->head, " HTTP/1.0\r\n");
+      int used = e + 4 - c->head;
+      if (!strncmp(c->head, "POST", 4)) { c->mode = 1; c->n = 0; return; }
+      if (!strncmp(c->head, "GET /bulk", 9)) {
+        if (send(c->fd, BULK, sizeof BULK - 1, MSG_NOSIGNAL) < 0) { drop(c); return; }
+        c->mode = 2; c->n = 0;
+        struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = c}; epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &ev); return;
+      }
+      const char *m = cl ? OK_CL : OK_KA; size_t ml = cl ? sizeof OK_CL - 1 : sizeof OK_KA - 1;
+      if (send(c->fd, m, ml, MSG_NOSIGNAL) != (ssize_t)ml) { drop(c); return; }
+      if (cl) { drop(c); return; }
+      memmove(c->head, c->head + used, c->n - used + 1); c->n -= used;
+    }
+    if (c->n >= (int)sizeof c->head - 1) { drop(c); return; }
+    if (r < 4096) return;
+  }
+}
+static int serve(int port) {
+  int l = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
+  setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  if (bind(l, (void *)&a, sizeof a) || listen(l, 8192)) die("listen");
+  ep = epoll_create1(0);
+  struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL}, evs[256];
+  epoll_ctl(ep, EPOLL_CTL_ADD, l, &ev);
+  for (;;) {
+    int n = epoll_wait(ep, evs, 256, -1);
+    for (int i = 0; i < n; i++) {
+      struct conn *c = evs[i].data.ptr;
+      if (!c) {
+        int f;
+        while ((f = accept4(l, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+          setsockopt(f, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+          c = malloc(sizeof *c); c->fd = f; c->n = 0; c->mode = 0;
+          ev.events = EPOLLIN; ev.data.ptr = c; epoll_ctl(ep, EPOLL_CTL_ADD, f, &ev);
+        }
+      } else if (c->mode == 0) serve_head(c);
+      else if (c->mode == 1) {
+        ssize_t r = recv(c->fd, big, BUF, 0);
+        if (r == 0 || (r < 0 && errno != EAGAIN)) drop(c);
+      } else {
+        ssize_t r = send(c->fd, big, BUF, MSG_NOSIGNAL);
+        if (r < 0 && errno != EAGAIN) drop(c);
+      }
+    }
+  }
+}
+
+/* ---------------- clients ---------------- */
+static int PORT, TLS, UP; static SSL_CTX *ctx; static atomic_ullong bytes; static atomic_int fails;
+static int dial(void) {
+  int f = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  if (connect(f, (void *)&a, sizeof a)) { close(f); return -1; }
+  setsockopt(f, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  return f;
+}
+static SSL *tls(int f) { SSL *s = SSL_new(ctx); SSL_set_fd(s, f); SSL_set_tlsext_host_name(s, "localhost"); if (SSL_connect(s) != 1) return NULL; return s; }
+static ssize_t rd(int f, SSL *s, void *b, size_t n) { return s ? SSL_read(s, b, n) : recv(f, b, n, 0); }
+static ssize_t wr(int f, SSL *s, const void *b, size_t n) { return s ? SSL_write(s, b, n) : send(f, b, n, MSG_NOSIGNAL); }
+static void *stream(void *_) {
+  int f = dial(); if (f < 0) { fails++; return 0; }
+  SSL *s = TLS ? tls(f) : NULL; if (TLS && !s) { fails++; return 0; }
+  char *b = malloc(BUF), q[256]; memset(b, 'x', BUF);
+  int n = UP ? sprintf(q, "POST /sink HTTP/1.1\r\nHost: localhost\r\nContent-Length: " HUGE_LEN "\r\n\r\n")
+             : sprintf(q, "GET /bulk HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  if (wr(f, s, q, n) != n) { fails++; return 0; }
+  for (;;) { ssize_t r = UP ? wr(f, s, b, s ? 64 * 1024 : BUF) : rd(f, s, b, BUF); if (r <= 0) break; bytes += r; }
+  fails++; return 0;
+}
+static int bulk(int n, double warm, double secs) {
+  pthread_t t;
+  for (int i = 0; i < n; i++) pthread_create(&t, 0, stream, 0);
+  usleep(warm * 1e6);
+  uint64_t b0 = bytes; double t0 = now(); puts("S"); fflush(stdout);
+  usleep(secs * 1e6);
+  uint64_t b1 = bytes; double t1 = now(); puts("E"); fflush(stdout);
+  printf("{\"bytes\":%llu,\"secs\":%.4f,\"gbps\":%.4f,\"fails\":%d}\n", (unsigned long long)(b1 - b0), t1 - t0, (b1 - b0) / (t1 - t0) / 1e9, fails);
+  fflush(stdout); _exit(0);
+}
+static int one_req(int f, SSL *s) {
+  static const char q[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"; char b[4096]; int got = 0;
+  if (wr(f, s, q, sizeof q - 1) != sizeof q - 1) return -1;
+  for (;;) { // header + 128 byte body
+    ssize_t r = rd(f, s, b + got, sizeof b - 1 - got); if (r <= 0) return -1; got += r; b[got] = 0;
+    char *e = strstr(b, "\r\n\r\n"); if (e && got - (e + 4 - b) >= 128) return strncmp(b, "HTTP/1.1 200", 12) ? -1 : 0;
+  }
+}
+static int idle(int n) {
+  int ok = 0, bad = 0; double t0 = now();
+  struct timeval tv = {3, 0};
+  for (int i = 0; i < n && bad < 5; i++) {
+    int f = dial(); if (f < 0) { bad++; continue; }
+    setsockopt(f, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    SSL *s = TLS ? tls(f) : NULL; if ((TLS && !s) || one_req(f, s)) { bad++; close(f); continue; }
+    ok++;
+  }
+  printf("{\"open\":%d,\"bad\":%d,\"secs\":%.2f}\n", ok, bad, now() - t0); fflush(stdout);
+  char c; while (read(0, &c, 1) > 0) ; _exit(0);
+}
+static int cmpd(const void *a, const void *b) { double x = *(double *)a, y = *(double *)b; return x < y ? -1 : x > y; }
+static int ping(int n) {
+  int f = dial(); SSL *s = f >= 0 && TLS ? tls(f) : NULL; double *d = malloc(n * sizeof *d), t0;
+  if (f < 0 || (TLS && !s)) return 1;
+  for (int i = 0; i < 200; i++) if (one_req(f, s)) return 1;
+  for (int i = 0; i < n; i++) { t0 = now(); if (one_req(f, s)) return 1; d[i] = (now() - t0) * 1e6; }
+  qsort(d, n, sizeof *d, cmpd);
+  printf("{\"p50_us\":%.1f,\"p99_us\":%.1f}\n", d[n / 2], d[n * 99 / 100]); return 0;
+}
+int main(int c, char **v) {
+  signal(SIGPIPE, SIG_IGN);
+  struct rlimit rl; getrlimit(RLIMIT_NOFILE, &rl); rl.rlim_cur = rl.rlim_max; setrlimit(RLIMIT_NOFILE, &rl);
+  if (c < 3) return 2;
+  PORT = atoi(v[2]); TLS = !strcmp(v[c - 1], "tls");
+  if (TLS) { ctx = SSL_CTX_new(TLS_client_method()); SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); }
+  if (!strcmp(v[1], "serve")) return serve(PORT);
+  if (!strcmp(v[1], "bulk")) { UP = !strcmp(v[4], "up"); return bulk(atoi(v[3]), atof(v[5]), atof(v[6])); }
+  if (!strcmp(v[1], "idle")) return idle(atoi(v[3]));
+  if (!strcmp(v[1], "ping")) return ping(atoi(v[3]));
+  return 2;
+}

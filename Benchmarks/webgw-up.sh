@@ -1,0 +1,58 @@
+#!/bin/sh
+# Prepares the benchmark's ledger, gateway and agent through the public commands.
+#   webgw-up.sh init DIR       a new development ledger
+#   webgw-up.sh contract DIR   with the ledger up: farmer, node, user and a contract that leases PUBLIC_PORT
+# Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, ORIGIN_PORT.
+set -eu
+step=$1
+cd "$2"
+
+member() { sed -n "s/.*\"$1\" *: *\"\([0-9a-f]*\)\".*/\1/p" | head -n 1; }
+
+if [ "$step" = init ]; then
+    "$GW_NODE" ledger init ledger --origin bench.example/ledger --dev --json | member ledger_id >ledger.id
+    exit 0
+fi
+
+id=$(cat ledger.id)
+common="--ledger http://127.0.0.1:$LEDGER_PORT --ledger-id $id --dev --json"
+for name in farmer node user agent; do "$GW_NODE" keys new "$name.key" --json >/dev/null; done
+# Unquoted on purpose: $common is a list of words without spaces inside.
+# shellcheck disable=SC2086
+{
+    "$GW_NODE" twin create --key farmer.key --state state-farmer $common >/dev/null
+    "$GW_NODE" twin create --key user.key --state state-user $common >/dev/null
+    farm=$("$GW_NODE" farm create --name bench-farm --key farmer.key --state state-farmer $common | member id)
+    printf '{ kinds: [tcp], modes: [reverse-tls], tcp: [{ from: %s, to: %s }], conns: 100000, bps: 1000000000000 }\n' \
+        "$PUBLIC_PORT" "$PUBLIC_PORT" >offer.yaml
+    node=$("$GW_NODE" node register --farm "$farm" --node-key node.key --name bench-node --domain gw.bench.example \
+        --endpoint "tunnel=127.0.0.1:$TUNNEL_PORT" --offer offer.yaml --key farmer.key --state state-farmer $common |
+        member id)
+    cat >contract.yaml <<YAML
+gateways: ["$node"]
+conn: reverse-tls
+backends: [ { id: b1, key: agent.key.pub, weight: 100 } ]
+expose:
+  - { id: origin, kind: tcp, ports: [$PUBLIC_PORT], backends: [b1] }
+limits: { conns: 100000, bps: 1Tbit }
+valid: 30d
+YAML
+    contract=$("$GW_NODE" contract create contract.yaml --key user.key --state state-user $common | member id)
+}
+cat >gateway.yaml <<YAML
+ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
+node: { id: "$node", key: node.key }
+state: state-node
+bind:
+  tunnel: ["127.0.0.1:$TUNNEL_PORT"]
+  ports: "127.0.0.1"
+loops: 1
+YAML
+cat >agent.yaml <<YAML
+ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
+key: agent.key
+state: state-agent
+contracts: { "$contract": { origin: "127.0.0.1:$ORIGIN_PORT" } }
+slots: 2
+YAML
+touch ready
