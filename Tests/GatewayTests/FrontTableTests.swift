@@ -127,7 +127,7 @@ struct FrontTableTests {
                 freshness: Freshness(quorumTime: now - 259_300)
             )
         )
-        #expect(ask() == 404)
+        #expect(ask() == 503)
         world.gateway.apply(
             Publication(node: world.node, routes: [world.routes.http()], freshness: Freshness(quorumTime: now - 1000))
         )

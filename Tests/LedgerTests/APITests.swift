@@ -400,7 +400,7 @@ struct APIRateLimiterTests {
     func bounded() {
         let limiter = RateLimiter(perSecond: 0.001, burst: 1, capacity: 16)
         let start = ContinuousClock.now
-        for number in 0..<16 { _ = limiter.take("old-\(number)", now: start) }
+        for number in 0..<16 { _ = limiter.take("old-\(number)", now: start + .milliseconds(number)) }
         #expect(limiter.take("busy", now: start + .seconds(1)) == nil)
         for number in 0..<10 { _ = limiter.take("new-\(number)", now: start + .seconds(2)) }
         #expect(limiter.take("busy", now: start + .seconds(3)) != nil)
