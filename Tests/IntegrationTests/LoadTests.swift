@@ -32,14 +32,14 @@ struct Load {
             )
             gatewayProcess = try deployment.start(gateway)
             agent = try deployment.startAgent(contract: contract, forwards: ["raw=\(target ?? origin.target)"])
+            try await eventually(within: 20, "the agent's session serves") {
+                agent.output.contains("\"state\":\"serving\"")
+            }
+            if case .stuck = kind { return }
             try await eventually(within: 20, "the port answers") {
                 guard let visitor = try? await Visitor(gateway.address, port) else { return false }
                 guard (try? await visitor.send("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n")) != nil else { return false }
-                var isAnswered = true
-                if case .stuck = kind {
-                } else {
-                    isAnswered = (try? await visitor.read(within: .seconds(2)) { !$0.isEmpty }) == true
-                }
+                let isAnswered = (try? await visitor.read(within: .seconds(2)) { !$0.isEmpty }) == true
                 await visitor.close()
                 return isAnswered
             }
