@@ -32,10 +32,9 @@ struct FrontTableTests {
         await world.settle()
         kept.say("GET / HTTP/1.1\r\n\(head)\r\n")
         #expect(kept.message()?.status == 404)
-        #expect(clock.now - start < .seconds(1))
         #expect(slow.readToEnd() == nil)
         let elapsed = clock.now - start
-        #expect(elapsed > .seconds(1) && elapsed < .seconds(5), "\(elapsed)")
+        #expect(elapsed > .seconds(1) && elapsed < .seconds(20), "\(elapsed)")
         #expect(await comesTrue { await world.gateway.runningContracts().isEmpty })
         await world.stop()
     }

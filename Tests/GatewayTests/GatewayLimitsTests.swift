@@ -95,7 +95,7 @@ struct GatewayFacadeTests {
         let socket = try TestSocket(connectingTo: address)
         socket.say("GET / HTTP/1.1\r\nHost: \(FrontWorld.host)\r\n\r\n")
         #expect(await comesTrue { await world.gateway.status().contracts.first?.streams == 1 })
-        async let drained: Void = world.gateway.drain(seconds: 10)
+        async let drained: Void = world.gateway.drain(seconds: 60)
         #expect(await comesTrue { await blocking { (try? TestSocket(connectingTo: address)) == nil } })
         mayAnswer.withLock { $0 = true }
         let answer = await blocking { socket.message() }
@@ -104,7 +104,7 @@ struct GatewayFacadeTests {
         let clock = ContinuousClock()
         let start = clock.now
         await drained
-        #expect(clock.now - start < .seconds(5))
+        #expect(clock.now - start < .seconds(30))
         await world.stop()
     }
 }

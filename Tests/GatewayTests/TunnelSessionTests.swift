@@ -204,7 +204,7 @@ struct TunnelSessionTests {
             return (isReset, ContinuousClock.now - start)
         }
         #expect(result.0)
-        #expect(result.1 > .seconds(4) && result.1 < .seconds(8))
+        #expect(result.1 > .seconds(4) && result.1 < .seconds(30))
         await gateway.stop()
     }
 
@@ -222,9 +222,9 @@ struct TunnelSessionTests {
             while peer.readFrame() != nil {}
             return ContinuousClock.now - start
         }
-        #expect(polite > .seconds(4) && polite < .seconds(8))
+        #expect(polite > .seconds(4) && polite < .seconds(30))
         let muteTime = await mute
-        #expect(muteTime > .seconds(4) && muteTime < .seconds(8))
+        #expect(muteTime > .seconds(4) && muteTime < .seconds(30))
         await gateway.stop()
     }
 

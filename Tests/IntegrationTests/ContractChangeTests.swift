@@ -40,7 +40,7 @@ struct ContractChanges {
         #expect(report.dropped == 0, "\(report.dropped) connections were dropped")
         #expect(report.bad == 0, "\(report.bad) answers were not 200")
         #expect(report.answers > 200 * 20, "only \(report.answers) answers: the crowd did not keep sending")
-        #expect(report.slowest < .seconds(2), "one answer took \(report.slowest)")
+        #expect(report.slowest < .seconds(10), "one answer took \(report.slowest)")
     }
 }
 

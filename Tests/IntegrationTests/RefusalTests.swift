@@ -160,14 +160,14 @@ struct Refusals {
             gateways: [scene.gateway],
             expose: ["{ id: web, kind: http, tls: none, hosts: [brief.gw.test.example], backends: [b1] }"],
             names: ["brief"]
-        ).replacing("valid: 30d", with: "valid: 6s")
+        ).replacing("valid: 30d", with: "valid: 12s")
         try scene.deployment.write("brief.yaml", brief)
         try await scene.deployment.act("user", ["contract", "create", "brief.yaml"])
-        try await eventually(within: 5, "the brief contract is known") {
+        try await eventually(within: 10, "the brief contract is known") {
             await status("brief.gw.test.example", scene) == 503
         }
         #expect(await status("else.gw.test.example", scene) == 404)
-        try await eventually(within: 10, "the brief contract has expired") {
+        try await eventually(within: 30, "the brief contract has expired") {
             await status("brief.gw.test.example", scene) == 404
         }
         #expect(await scene.page()?.status == 200)

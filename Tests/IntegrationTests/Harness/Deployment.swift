@@ -88,8 +88,7 @@ final class Deployment {
         try await run(["keys", "new", "\(name).key"])
         let place = Loopback.address()
         let tunnel = try Loopback.freePort(place)
-        let first = try Loopback.freePort(place) & 0xFFF0
-        let range = first...(first + UInt16(leases))
+        let range = Loopback.leases(leases + 1)
         try write(
             "\(name)-offer.yaml",
             """

@@ -5,12 +5,19 @@ import Synchronization
 /// Loopback addresses and ports that no other test of this run uses.
 enum Loopback {
     private static let next = Atomic<UInt32>(0)
+    private static let nextLease = Atomic<UInt16>(0)
 
     /// A fresh address of 127.0.0.0/8, never 127.0.0.x: a deployment's listeners cannot meet anybody else's.
     static func address() -> String {
         let number = next.wrappingAdd(1, ordering: .relaxed).newValue
         let process = UInt32(bitPattern: getpid())
         return "127.\(1 + (process & 0x3F)).\((process >> 6) & 0xFF).\(1 + number % 250)"
+    }
+
+    /// A range of ports for leases, below those that the system gives out, and none that an earlier call gave.
+    static func leases(_ count: Int) -> ClosedRange<UInt16> {
+        let first = 12_000 + nextLease.wrappingAdd(UInt16(count), ordering: .relaxed).oldValue % 16_000
+        return first...(first + UInt16(count) - 1)
     }
 
     /// A port that is free at `address` now.
