@@ -12,7 +12,7 @@ struct SequencedHead: Sendable {
 }
 
 /// A batch in the making, on a copy of the head.
-private struct Draft {
+struct Draft {
     enum Verdict {
         case accepted(UInt64)
         case refused(Rejection)
@@ -90,6 +90,7 @@ extension Sequencer {
             added.append((index, true, nil, draft.batch.entries[draft.batch.entries.count - 1].id))
         }
         var refused: [(Submission, Rejection)] = []
+        var inadmissible: [(Submission, String)] = []
         for submission in taken {
             let verdict = draft.fold(
                 submission.entry,
@@ -113,22 +114,34 @@ extension Sequencer {
                     draft.head.state.isStopped
                     ? "the ledger has reached a version of the rules that this server does not know"
                     : "this server cannot sign for the keys or the witness policy that the entry would put in force"
-                answer(submission.waiter, .unavailable(reason: reason, retryAfterSeconds: 3600))
+                inadmissible.append((submission, reason))
             }
         }
-        await answerRefused(refused)
-        guard !draft.batch.entries.isEmpty else { return }
         draft.finish()
         do {
-            try await log.commit(draft.batch)
+            if draft.batch.entries.isEmpty {
+                try await log.confirm(head.logHead)
+            } else {
+                try await log.commit(draft.batch)
+            }
             // At this point the entries are in the log: a crash from here on loses no answer that was given.
+            await answer(refused, inadmissible)
+        } catch let error as LogMovedOn {
+            // All verdicts were given on a head that is not the newest.
+            requeue(taken)
+            throw error
+        } catch  where draft.batch.entries.isEmpty {
+            requeue(taken)
+            throw error
         } catch {
+            await answer(refused, inadmissible)
             logger.error("a commit failed", metadata: ["reason": "\(error)"])
             doubt = draft.head
             unpublished = added
             try await resolveDoubt()
             return
         }
+        guard !draft.batch.entries.isEmpty else { return }
         head = draft.head
         unpublished = added
     }
@@ -149,6 +162,13 @@ extension Sequencer {
             break
         }
         return nil
+    }
+
+    private func answer(_ refused: [(Submission, Rejection)], _ inadmissible: [(Submission, String)]) async {
+        for (submission, reason) in inadmissible {
+            answer(submission.waiter, .unavailable(reason: reason, retryAfterSeconds: 3600))
+        }
+        await answerRefused(refused)
     }
 
     /// Answers entries that were not logged now; one that was logged before gets its receipt.

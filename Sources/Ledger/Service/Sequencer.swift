@@ -2,7 +2,7 @@ public import Contracts
 internal import Logging
 internal import NIOConcurrencyHelpers
 
-/// The only writer of a ledger's log.
+/// The writer of a ledger's log; in a cluster one of several, of which a compare-and-swap lets one at a time append.
 ///
 /// The life of an entry: it is parsed and its signatures are verified in the task of whoever submits it, it waits in a
 /// bounded queue, and `run` takes up to a batch of them, in this order of effects:
@@ -14,6 +14,9 @@ internal import NIOConcurrencyHelpers
 /// 5. sign guard, durable;
 /// 6. sign and keep the checkpoint, durable; from here a restart republishes the same bytes;
 /// 7. show the checkpoint and answer with receipts.
+///
+/// In a shared log the batches of others are folded and kept the same way, and then signed (`follow`). A batch that came
+/// too late is folded again behind them: nobody is refused by a head that was not the newest.
 ///
 /// A step that fails is tried again from what the store says is committed; nothing that was answered 201 can be lost,
 /// because the answer comes last. There is no waiting for a fuller batch: while one batch is on its way to the disk,
@@ -50,6 +53,8 @@ public actor Sequencer {
     private nonisolated let committedState: NIOLockedValueBox<ContractState>
     /// A commit that failed, and may have taken effect all the same.
     var doubt: SequencedHead?
+    /// Whether another writer may be ahead; only a shared log has one.
+    var isBehind: Bool
     /// Entries that are committed and not in a published checkpoint.
     var unpublished: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
     /// Why nothing can be logged now.
@@ -82,6 +87,7 @@ public actor Sequencer {
         head = SequencedHead(state: stored.state, tree: stored.head.tree, edge: stored.edge)
         committedState = NIOLockedValueBox(stored.state)
         retryPause = limits.retryShortest
+        isBehind = log.isShared
         rejections.capacity = limits.rememberedRejections
         (wakeups, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         if let checkpoint = stored.checkpoint {
@@ -173,6 +179,11 @@ public actor Sequencer {
         for (key, waiter) in waiters where waiter.deadline <= now { answer(key, .pending(waiter.id)) }
     }
 
+    /// Puts entries in front of the queue again, in their order.
+    func requeue(_ submissions: [Submission]) {
+        queue.insert(contentsOf: submissions, at: 0)
+    }
+
     private func answerQueue(_ result: SubmissionResult) {
         let submissions = queue
         queue = []
@@ -194,6 +205,14 @@ public actor Sequencer {
                 while !Task.isCancelled {
                     try await Task.sleep(for: .seconds(1))
                     await self.beat()
+                }
+            }
+            if log.isShared {
+                group.addTask {
+                    while !Task.isCancelled {
+                        try await Task.sleep(for: self.limits.followPause)
+                        self.wake.yield()
+                    }
                 }
             }
             for await _ in wakeups {
@@ -220,7 +239,12 @@ public actor Sequencer {
             do {
                 let didSomething = try await step()
                 failure = nil
-                guard didSomething else { return }
+                guard didSomething else {
+                    retryPause = limits.retryShortest
+                    return
+                }
+            } catch is LogMovedOn {
+                isBehind = true
             } catch let error as StoreError where error.isFinal {
                 failure = "\(error)"
                 logger.critical("the ledger stops: \(error)")
@@ -243,6 +267,8 @@ public actor Sequencer {
             try await resolveDoubt()
             return true
         }
+        // A writer with work finds out by its commit whether others are ahead.
+        if log.isShared, isBehind || queue.isEmpty, try await follow() { return true }
         if (board.newest?.size ?? 0) < head.size {
             try await publishHead()
             retryPause = limits.retryShortest
@@ -252,10 +278,20 @@ public actor Sequencer {
         guard !queue.isEmpty || !ticks.isEmpty else { return false }
         // Ticks that have to come one after the other go alone, so that no entry is folded at an old time.
         let isCatchingUp = ticks.count >= TickSchedule.mostTicks
-        let taken = isCatchingUp ? [] : Array(queue.prefix(limits.batchEntries))
+        let taken = isCatchingUp ? [] : Array(queue.prefix(batchCount()))
         queue.removeFirst(taken.count)
         try await sequence(taken, ticks: ticks)
         return true
+    }
+
+    /// How many of the waiting entries the next batch takes: at least one, and no more than fit by number and bytes.
+    private func batchCount() -> Int {
+        var bytes = 0
+        let fitting = queue.prefix(limits.batchEntries).prefix { submission in
+            bytes += submission.leaf.count
+            return bytes <= limits.batchBytes
+        }
+        return max(fitting.count, min(1, queue.count))
     }
 }
 

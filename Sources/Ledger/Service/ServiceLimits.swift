@@ -2,6 +2,11 @@
 public struct ServiceLimits: Sendable, Hashable {
     /// Entries in one batch (protocol.md 11).
     public var batchEntries = 256
+    /// Bytes of the entries in one batch, besides ticks: etcd refuses a transaction above 1.5 MiB, and 1024 ticks have
+    /// 0.7 MiB.
+    public var batchBytes = 512 * 1024
+    /// Pause between two questions to a shared log whether others wrote to it.
+    public var followPause: Duration = .milliseconds(100)
     /// Entries that wait for a batch; more are answered 503. Sixteen batches, about two seconds of work.
     public var queuedEntries = 4096
     /// Time a submission waits for a checkpoint before it is answered 202 (protocol.md 9).
