@@ -109,6 +109,17 @@ struct TestLog: Sendable {
         return range.root
     }
 
+    /// The consistency proof between two sizes, 0 < `first` <= `second`.
+    func consistency(from first: Int, to second: Int) -> [Digest] {
+        var levels = [hashes(second)]
+        while let last = levels.last, last.count > 1 {
+            levels.append(
+                stride(from: 0, to: last.count - 1, by: 2).map { MerkleTree.nodeHash(last[$0], last[$0 + 1]) }
+            )
+        }
+        return Proofs.consistency(from: UInt64(first), to: UInt64(second)) { levels[$0][Int($1)] }
+    }
+
     /// A checkpoint of the first `size` entries, with the ledger's signature and, unless told otherwise, a cosignature.
     func checkpoint(
         _ size: Int? = nil,

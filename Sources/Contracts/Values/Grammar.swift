@@ -96,7 +96,8 @@ public enum Grammar {
         length.contains(text.utf8.count) && text.utf8.allSatisfy { (0x41...0x5A).contains($0) }
     }
 
-    static func isNoteName(_ bytes: some Collection<UInt8>) -> Bool {
+    /// 1...128 bytes 0x21...0x7E without `+`: a name in the signature lines of notes.
+    public static func isNoteName(_ bytes: some Collection<UInt8>) -> Bool {
         (1...128).contains(bytes.count) && bytes.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x2B }
     }
 

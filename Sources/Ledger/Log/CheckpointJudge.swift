@@ -44,12 +44,22 @@ public struct CheckpointJudge: Sendable {
     /// Whether `quorum none` is accepted.
     public let dev: Bool
 
+    /// How signatures are checked.
+    public let check: SignatureCheck
+
     /// Without `dev` a ledger whose quorum is none has no valid checkpoint.
-    public init(origin: String, ledgerKeys: [VerifierKey], policy: WitnessPolicy, dev: Bool = false) {
+    public init(
+        origin: String,
+        ledgerKeys: [VerifierKey],
+        policy: WitnessPolicy,
+        dev: Bool = false,
+        check: SignatureCheck = .ed25519
+    ) {
         self.origin = origin
         self.ledgerKeys = ledgerKeys
         self.policy = policy
         self.dev = dev
+        self.check = check
     }
 
     /// Judges in this order: malformed, origin, ledger signature and known lines, quorum.
@@ -72,7 +82,7 @@ public struct CheckpointJudge: Sendable {
         guard checkpoint.origin.utf8.elementsEqual(origin.utf8) else { return .failure(.checkpointOrigin) }
         let lines: [SignedNote.Verified]
         do {
-            lines = try checkpoint.note.verified(by: ledgerKeys + policy.witnesses.map(\.key))
+            lines = try checkpoint.note.verified(by: ledgerKeys + policy.witnesses.map(\.key), check: check)
         } catch {
             return .failure(.checkpointSignature)
         }

@@ -20,11 +20,21 @@ public enum Cosignature {
         with key: SigningKey,
         as verifierKey: VerifierKey
     ) -> SignedNote.Signature {
+        sign(text: text, time: time, as: verifierKey) { key.signature(for: $0) }
+    }
+
+    /// Signs the text of a checkpoint with whatever makes the 64 bytes of a signature.
+    public static func sign(
+        text: [UInt8],
+        time: UInt64,
+        as verifierKey: VerifierKey,
+        signature: (_ message: [UInt8]) -> [UInt8]
+    ) -> SignedNote.Signature {
         let timeBytes = stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: time >> UInt64($0)) }
         return SignedNote.Signature(
             name: verifierKey.name,
             hash: verifierKey.hash,
-            blob: timeBytes + key.signature(for: message(time: time, text: text))
+            blob: timeBytes + signature(message(time: time, text: text))
         )
     }
 }

@@ -59,8 +59,10 @@ public struct ForkEvidence: Sendable {
 
     /// `ok` when the ledger signed two histories, else `evidence.invalid`. Only keys of the chain are known: the lines of
     /// witnesses and strangers are ignored.
-    public func verify(keyChain: KeyChain) -> VerificationResult {
-        guard a.origin.utf8.elementsEqual(b.origin.utf8), isSigned(a, by: keyChain), isSigned(b, by: keyChain) else {
+    public func verify(keyChain: KeyChain, check: SignatureCheck = .ed25519) -> VerificationResult {
+        guard a.origin.utf8.elementsEqual(b.origin.utf8), isSigned(a, by: keyChain, check),
+            isSigned(b, by: keyChain, check)
+        else {
             return .evidenceInvalid
         }
         if a.size == b.size {
@@ -76,8 +78,8 @@ public struct ForkEvidence: Sendable {
         return isPrefix && prefixRoot != a.root ? .ok : .evidenceInvalid
     }
 
-    private func isSigned(_ checkpoint: Checkpoint, by keyChain: KeyChain) -> Bool {
-        guard let lines = try? checkpoint.note.verified(by: keyChain.keys) else { return false }
+    private func isSigned(_ checkpoint: Checkpoint, by keyChain: KeyChain, _ check: SignatureCheck) -> Bool {
+        guard let lines = try? checkpoint.note.verified(by: keyChain.keys, check: check) else { return false }
         return !lines.isEmpty
     }
 

@@ -39,12 +39,27 @@ public enum Proofs {
         root secondRoot: Digest,
         proof: [Digest]
     ) -> Bool {
-        guard first > 0, first <= second else { return false }
-        if first == second { return proof.isEmpty && firstRoot == secondRoot }
+        if first == second { return first > 0 && proof.isEmpty && firstRoot == secondRoot }
+        guard let roots = consistencyRoots(from: first, root: firstRoot, to: second, proof: proof) else { return false }
+        return roots.first == firstRoot && roots.second == secondRoot
+    }
+
+    /// The two roots that a consistency proof between different sizes leads to; nil when it has the wrong length.
+    ///
+    /// When the second is the root of a larger tree, the first is the root that this tree had at the smaller size: so a
+    /// proof in another history shows which one it belongs to. `root` is used only where the first tree is complete,
+    /// and is then the answer.
+    static func consistencyRoots(
+        from first: UInt64,
+        root firstRoot: Digest,
+        to second: UInt64,
+        proof: [Digest]
+    ) -> (first: Digest, second: Digest)? {
+        guard first > 0, first < second else { return nil }
         var path = proof[...]
         // A complete first tree is itself the first node of the path.
         if first & (first - 1) == 0 { path = ([firstRoot] + proof)[...] }
-        guard let start = path.popFirst() else { return false }
+        guard let start = path.popFirst() else { return nil }
         var node = first - 1
         var last = second - 1
         while node & 1 == 1 {
@@ -54,7 +69,7 @@ public enum Proofs {
         var firstHash = start
         var secondHash = start
         for sibling in path {
-            guard last > 0 else { return false }
+            guard last > 0 else { return nil }
             if node & 1 == 1 || node == last {
                 firstHash = MerkleTree.nodeHash(sibling, firstHash)
                 secondHash = MerkleTree.nodeHash(sibling, secondHash)
@@ -68,6 +83,6 @@ public enum Proofs {
             node >>= 1
             last >>= 1
         }
-        return last == 0 && firstHash == firstRoot && secondHash == secondRoot
+        return last == 0 ? (firstHash, secondHash) : nil
     }
 }

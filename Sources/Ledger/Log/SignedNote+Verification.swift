@@ -16,28 +16,31 @@ extension SignedNote {
     /// Verifies each line whose (name, hash) one of the keys has; all other lines are ignored.
     ///
     /// The hash has four bytes, so keys can share it by design of an attacker: such a line must verify under one of them.
-    public func verified(by keys: [VerifierKey]) throws(BadLine) -> [Verified] {
+    public func verified(
+        by keys: [VerifierKey],
+        check: SignatureCheck = .ed25519
+    ) throws(BadLine) -> [Verified] {
         var verified: [Verified] = []
         for signature in signatures {
             let candidates = keys.filter { key in
                 key.hash == signature.hash && key.name.utf8.elementsEqual(signature.name.utf8)
             }
             guard !candidates.isEmpty else { continue }
-            let valid = candidates.compactMap { verify(signature, under: $0) }
+            let valid = candidates.compactMap { verify(signature, under: $0, check) }
             guard !valid.isEmpty else { throw BadLine(name: signature.name) }
             verified.append(contentsOf: valid)
         }
         return verified
     }
 
-    private func verify(_ signature: Signature, under key: VerifierKey) -> Verified? {
+    private func verify(_ signature: Signature, under key: VerifierKey, _ check: SignatureCheck) -> Verified? {
         if key.type == VerifierKey.cosignatureType {
             guard let (time, bytes) = Cosignature.split(signature.blob),
-                key.key.isValid(signature: bytes, for: Cosignature.message(time: time, text: text))
+                check.isValid(key.key, bytes, Cosignature.message(time: time, text: text))
             else { return nil }
             return Verified(key: key, time: time)
         }
-        guard key.key.isValid(signature: signature.blob, for: text) else { return nil }
+        guard check.isValid(key.key, signature.blob, text) else { return nil }
         return Verified(key: key, time: nil)
     }
 }
