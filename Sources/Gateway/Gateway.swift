@@ -14,9 +14,12 @@ public final class Gateway: Sendable {
         public var admin: String?
     }
 
-    private struct State {
+    struct State {
         var index: RoutingIndex?
-        var loads: [Identifier: SharedLoad] = [:]
+        /// Of every contract that was served, also after it ended: it may come back, and its last usage is still to be reported.
+        var contracts: [Identifier: SharedContract] = [:]
+        /// Meters of an earlier process, of contracts that were not served since.
+        var restored: [Identifier: ContractMeter] = [:]
         var ports: [UInt16: [ListeningSocket]] = [:]
         var unavailable: [UInt16: String] = [:]
         var unreachable: Set<Identifier> = []
@@ -26,12 +29,12 @@ public final class Gateway: Sendable {
         var sweeps = 0
     }
 
-    private let core: GatewayCore
+    let core: GatewayCore
     private let loops: [Loop]
     private let identity: TLSIdentity
     private let logger: Logger
     private let seed: UInt64
-    private let state = Lock(State())
+    let state = Lock(State())
 
     /// Makes the loops; nothing is bound before `start`.
     public init(configuration: GatewayConfiguration, logger: Logger) throws(GatewayError) {
@@ -146,11 +149,12 @@ public final class Gateway: Sendable {
             let old = state.index
             let index = RoutingIndex(publication, previous: old, at: core.clock.seconds(at: monotonicNow()), seed: seed)
             let diff = TableDiff(from: old, to: index)
-            for contract in index.contracts where state.loads[contract.id] == nil {
-                state.loads[contract.id] = SharedLoad()
+            let shared = index.contracts.map { contract in
+                let shared = state.contracts[contract.id] ?? begun(contract.id, publication, &state)
+                shared.take(contract)
+                state.contracts[contract.id] = shared
+                return shared
             }
-            for (id, load) in state.loads where index.slots[id] == nil && load.count == 0 { state.loads[id] = nil }
-            let loads = index.contracts.map { state.loads[$0.id]! }
             state.index = index
             state.generation += 1
             for port in diff.closed { state.ports[port] = nil }
@@ -162,7 +166,7 @@ public final class Gateway: Sendable {
             let sockets = opened.map { ($0, state.ports[$0]!) }
             for front in core.allFronts {
                 front.submit { front in
-                    front.apply(index, diff, loads)
+                    front.apply(index, diff, shared)
                     for port in diff.closed { front.close(port: port) }
                     for (port, sockets) in sockets { front.open(port: port, sockets) }
                 }
@@ -178,9 +182,12 @@ public final class Gateway: Sendable {
         }
     }
 
-    /// Takes a bare table; windows of contracts and reasons of suspensions stay unknown.
-    public func apply(_ table: RouteTable, height: UInt64 = 0, freshness: Freshness) {
-        apply(Publication(table: table, height: height, freshness: freshness))
+    /// A contract that begins here: its meter goes on from what was durable, and never below what the ledger has.
+    private func begun(_ id: Identifier, _ publication: Publication, _ state: inout State) -> SharedContract {
+        let durable = state.restored.removeValue(forKey: id)
+        let reported = publication.state?.usage(contract: id, node: core.configuration.node).map(UsageTotals.init)
+        let totals = (durable?.totals ?? UsageTotals()).orMore(than: reported ?? UsageTotals())
+        return SharedContract(totals, durable?.period ?? PeriodUse())
     }
 
     /// Binds a leased port on every configured address, all or none.
@@ -250,10 +257,12 @@ public final class Gateway: Sendable {
                 node: core.configuration.node,
                 index: state.index,
                 generation: state.generation,
+                isDraining: state.isDraining,
                 loops: loops,
                 unavailable: state.unavailable,
                 unreachable: state.unreachable,
                 visitors: core.visitors,
+                shared: state.contracts,
                 now: core.clock.seconds(at: monotonicNow())
             )
         }

@@ -22,6 +22,7 @@ final class FrontWorld: Sendable {
         contract: Identifier = Digest.sha256([2]),
         limits: GatewayLimits = GatewayLimits(),
         admin: String? = nil,
+        restoring meters: [ContractMeter] = [],
         routes: (FrontWorld.Routes) -> [Route]
     ) async throws {
         self.contract = contract
@@ -38,6 +39,7 @@ final class FrontWorld: Sendable {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         gateway = try Gateway(configuration: configuration, logger: logger)
+        gateway.restore(meters)
         try gateway.start()
         gateway.apply(Publication(node: node, routes: routes(Routes(contract: contract, key: agentKey.publicKey))))
         let forwards = targets.mapValues { ForwardTarget($0.description)! }

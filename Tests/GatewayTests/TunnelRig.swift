@@ -23,8 +23,25 @@ final class TestGateway: Sendable {
         let server: TunnelServer
         var visitors: Acceptor?
         var ends: [ResetCode?] = []
+        var flow: ContractFlow
+        /// Every stream that was opened.
+        var streams: [Stream] = []
 
-        init(loop: Loop, socket: ListeningSocket, context: TLSContext, limits: TunnelLimits) throws {
+        /// The open session of a backend with the fewest streams.
+        func session(of backend: PublicKey) -> TunnelSession? {
+            registry.sessions(for: TestGateway.contract)
+                .filter { $0.key == backend && $0.isOpen && !$0.isDraining }
+                .min { $0.activeStreams < $1.activeStreams }
+        }
+
+        init(
+            loop: Loop,
+            socket: ListeningSocket,
+            context: TLSContext,
+            limits: TunnelLimits,
+            rates: (inbound: SharedRate, outbound: SharedRate)
+        ) throws {
+            flow = ContractFlow(loop: loop, inbound: rates.inbound, outbound: rates.outbound)
             registry = SessionRegistry(loop: loop)
             server = try TunnelServer(
                 loop: loop,
@@ -49,7 +66,8 @@ final class TestGateway: Sendable {
         seed: UInt8 = 9,
         stuckLimit: Int = 256 << 20,
         expose: String = "web",
-        limits: TunnelLimits = TunnelLimits()
+        limits: TunnelLimits = TunnelLimits(),
+        rates: (inbound: SharedRate, outbound: SharedRate) = (SharedRate(), SharedRate())
     ) throws {
         key = try SigningKey(seed: [UInt8](repeating: seed, count: 32))
         let loop = try Loop(stuckLimit: stuckLimit)
@@ -60,22 +78,25 @@ final class TestGateway: Sendable {
         self.tunnel = tunnel
         self.visitors = visitors
         parts = LoopBound(
-            try Parts(loop: loop, socket: tunnel, context: context, limits: limits),
+            try Parts(loop: loop, socket: tunnel, context: context, limits: limits, rates: rates),
             on: loop
         )
         parts.submit { parts in
             parts.visitors = try? Acceptor(loop: loop, socket: visitors) { [weak parts] descriptor, peer in
                 let leg = Leg(adopting: descriptor, loop: loop)
-                guard let parts,
-                    let session = parts.registry.session(for: Self.contract, backendKeys: [backend])
-                else { return leg.abort() }
+                guard let parts, let session = parts.session(of: backend) else { return leg.abort() }
                 let request = StreamOpen(
                     contract: Self.contract,
                     expose: expose,
                     kind: "tcp",
                     peer: peer?.description ?? ""
                 )
-                try? StreamLink.join(leg, to: session, request) { [weak parts] in parts?.ends.append($1) }
+                let link = try? StreamLink(leg: leg, abortCode: .cancelled) { [weak parts] in parts?.ends.append($1) }
+                guard let link, let stream = session.open(request, flow: parts.flow, owner: link) else {
+                    return leg.abort()
+                }
+                parts.streams.append(stream)
+                link.attach(stream)
             }
         }
         loop.start(name: "gateway")
@@ -107,10 +128,17 @@ final class TunnelRig: Sendable {
         slots: Int = 1,
         stuckLimit: Int = 256 << 20,
         expose: String = "web",
-        limits: TunnelLimits = TunnelLimits()
+        limits: TunnelLimits = TunnelLimits(),
+        rates: (inbound: SharedRate, outbound: SharedRate) = (SharedRate(), SharedRate())
     ) async throws {
         agentKey = try SigningKey(seed: [UInt8](repeating: 5, count: 32))
-        gateway = try TestGateway(backend: agentKey.publicKey, stuckLimit: stuckLimit, expose: expose, limits: limits)
+        gateway = try TestGateway(
+            backend: agentKey.publicKey,
+            stuckLimit: stuckLimit,
+            expose: expose,
+            limits: limits,
+            rates: rates
+        )
         agent = try TunnelAgent(
             configuration: AgentConfiguration(
                 key: agentKey,

@@ -236,7 +236,11 @@ struct TunnelSessionTests {
                 peer.read(.open) != nil
             else { return (false, nil, false) }
             gateway.parts.submit { parts in
-                for session in parts.registry.sessions { session.cutStreams(of: TestGateway.contract) }
+                for stream in parts.streams {
+                    let owner = stream.owner
+                    stream.reset(.contractEnded)
+                    owner?.receiveReset(.contractEnded)
+                }
             }
             let isReset = visitor.readToEnd() == nil
             let reset = peer.read(.reset)?.payload

@@ -8,6 +8,7 @@ extension GatewayStatus {
         let document: JSONObject = [
             "node": .string(node.hex), "ledger": .object(ledger), "routes": .array(routes.map(value)),
             "sessions": .array(sessions.map(Self.value)), "generation": .integer(generation),
+            "draining": .boolean(isDraining),
             "contracts": .array(contracts.map(Self.value)), "refused": Self.value(refused),
             "visitors": .object(["now": .integer(visitors), "total": .integer(visitorsTotal)]),
         ]
@@ -29,6 +30,10 @@ extension GatewayStatus {
         } else {
             add("Deployed", false, "Suspended", "suspended by the gateway's operator")
         }
+        if let period = route.period {
+            let reason = period.isUsedUp ? "UsedUp" : period.isNear ? "NearLimit" : "Within"
+            add("Allowance", !period.isNear, reason, "\(period.used) of \(period.limit) bytes until \(period.ends)")
+        }
         add("Connected", route.sessions > 0, route.sessions > 0 ? "AgentConnected" : "NoAgent", "")
         return .object([
             "contract": .string(route.contract.hex), "exposure": .string(route.expose),
@@ -48,10 +53,18 @@ extension GatewayStatus {
     }
 
     private static func value(_ figures: Figures) -> JSONValue {
-        .object([
+        var object: JSONObject = [
             "contract": .string(figures.contract.hex), "streams": .integer(Int64(figures.streams)),
-            "refused": value(figures.refused),
-        ])
+            "refused": value(figures.refused), "delays": .integer(figures.delays),
+            "bytes_in": .integer(figures.totals.bytesIn), "bytes_out": .integer(figures.totals.bytesOut),
+            "conns": .integer(figures.totals.conns),
+        ]
+        if let period = figures.period {
+            object["period"] = .object([
+                "used": .integer(period.used), "limit": .integer(period.limit), "ends": .integer(period.ends),
+            ])
+        }
+        return .object(object)
     }
 
     private static func value(_ refused: [VisitorRefusal: Int64]) -> JSONValue {

@@ -13,6 +13,7 @@ public struct GatewayStatus: Sendable {
         public var ports: [String]
         public var sessions: Int
         public var condition: RouteCondition?
+        public var period: Period?
     }
 
     /// What was counted for a contract.
@@ -20,6 +21,23 @@ public struct GatewayStatus: Sendable {
         public var contract: Identifier
         public var streams: Int
         public var refused: [VisitorRefusal: Int64]
+        /// Times that a stream waited for the contract's rate.
+        public var delays: Int64
+        public var totals: UsageTotals
+        /// Nil for a contract without `bytes_period`.
+        public var period: Period?
+    }
+
+    /// The period that a contract with `bytes_period` is in.
+    public struct Period: Sendable {
+        /// Bytes, both ways.
+        public var used: Int64
+        public var limit: Int64
+        public var ends: Timestamp
+
+        /// From nine tenths on the owner is warned.
+        public var isNear: Bool { used >= limit - limit / 10 }
+        public var isUsedUp: Bool { used >= limit }
     }
 
     /// An agent's session.
@@ -43,6 +61,8 @@ public struct GatewayStatus: Sendable {
     public var sessions: [Session]
     /// Tables applied since the start.
     public var generation: Int64
+    /// No new visitors are taken.
+    public var isDraining: Bool
     public var visitors: Int64
     public var visitorsTotal: Int64
     /// Refused visitors that no contract is to blame for.
@@ -52,14 +72,17 @@ public struct GatewayStatus: Sendable {
         node: Identifier,
         index: RoutingIndex?,
         generation: Int64,
+        isDraining: Bool,
         loops: [LoopStatus],
         unavailable: [UInt16: String],
         unreachable: Set<Identifier>,
         visitors: SharedLoad,
+        shared: [Identifier: SharedContract],
         now: Timestamp
     ) {
         self.node = node
         self.generation = generation
+        self.isDraining = isDraining
         self.visitors = visitors.count
         visitorsTotal = visitors.opened
         let freshness = index?.publication.freshness
@@ -90,20 +113,29 @@ public struct GatewayStatus: Sendable {
         }
         refused = unattributed.counts
         contracts = totals.sorted { $0.key < $1.key }.map {
-            Figures(contract: $0.key, streams: $0.value.streams, refused: $0.value.refusals.counts)
+            Figures(
+                contract: $0.key,
+                streams: $0.value.streams,
+                refused: $0.value.refusals.counts,
+                delays: $0.value.delays,
+                totals: shared[$0.key]?.usage.totals ?? UsageTotals(),
+                period: shared[$0.key]?.usage.status(at: now)
+            )
         }
         let conditions = index?.conditions(unavailable: unavailable, unreachable: unreachable) ?? []
         routes = Self.exposures(
             index?.publication.routes ?? [],
             conditions: Dictionary(uniqueKeysWithValues: conditions.map { ($0.contract, $0) }),
-            sessions: sessions
+            sessions: sessions,
+            periods: shared.compactMapValues { $0.usage.status(at: now) }
         )
     }
 
     private static func exposures(
         _ routes: [Route],
         conditions: [Identifier: RouteCondition],
-        sessions: [Session]
+        sessions: [Session],
+        periods: [Identifier: Period]
     ) -> [Exposure] {
         var list: [Exposure] = []
         var places: [String: Int] = [:]
@@ -121,7 +153,8 @@ public struct GatewayStatus: Sendable {
                         hosts: [],
                         ports: [],
                         sessions: sessions.count { $0.contracts.contains(route.contract) },
-                        condition: conditions[route.contract]
+                        condition: conditions[route.contract],
+                        period: periods[route.contract]
                     )
                 )
             }

@@ -7,7 +7,6 @@ enum Failure: UInt8, CaseIterable, Sendable {
     case method
     case timeout
     case expectation
-    case misdirected
     case tooLarge
     case legal
     case coding
@@ -16,6 +15,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
     case suspended
     case noAgent
     case limit
+    case quota
     case draining
     case stale
     case silent
@@ -41,12 +41,11 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .method: 405
         case .timeout: 408
         case .expectation: 417
-        case .misdirected: 421
         case .tooLarge: 431
         case .legal: 451
         case .coding: 501
         case .refused, .badAnswer: 502
-        case .suspended, .noAgent, .limit, .draining, .stale: 503
+        case .suspended, .noAgent, .limit, .quota, .draining, .stale: 503
         case .silent: 504
         case .version: 505
         }
@@ -62,12 +61,11 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .method: "Method Not Allowed"
         case .timeout: "Request Timeout"
         case .expectation: "Expectation Failed"
-        case .misdirected: "Misdirected Request"
         case .tooLarge: "Request Header Fields Too Large"
         case .legal: "Unavailable For Legal Reasons"
         case .coding: "Not Implemented"
         case .refused, .badAnswer: "Bad Gateway"
-        case .suspended, .noAgent, .limit, .draining, .stale: "Service Unavailable"
+        case .suspended, .noAgent, .limit, .quota, .draining, .stale: "Service Unavailable"
         case .silent: "Gateway Timeout"
         case .version: "HTTP Version Not Supported"
         }
@@ -83,7 +81,6 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .method: "This method is not offered here; use another one."
         case .timeout: "The request took too long to arrive; please send it again."
         case .expectation: "Only the expectation 100-continue is offered; send the request without Expect."
-        case .misdirected: "This connection is for another name; please open a new one."
         case .tooLarge:
             "The header of this request is too large; delete cookies or shorten the address, then try again."
         case .legal: "This service is not available here for legal reasons; ask its owner for details."
@@ -93,6 +90,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .suspended: "This service is suspended here; please come back later or ask its owner."
         case .noAgent: "The service behind this address is not connected right now; please try again in a moment."
         case .limit: "This service has too many visitors right now; please try again in a moment."
+        case .quota: "This service has used up its traffic for now; please come back later or ask its owner."
         case .draining: "This gateway is going down for a moment; please try again."
         case .stale: "This gateway has lost touch with the ledger of its services; please try again later."
         case .silent: "The service behind this address did not answer in time; please try again later."
@@ -105,6 +103,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
         switch self {
         case .noAgent: 2
         case .limit: 1
+        case .quota: 3600
         case .draining: 5
         case .stale: 60
         case .suspended: 300

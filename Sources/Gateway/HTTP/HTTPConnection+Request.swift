@@ -20,6 +20,13 @@ extension HTTPConnection {
             return nil
         case .permitted(let granted): permit = granted
         }
+        // Asked here too, for requests on a stream that is kept.
+        if front.isUsedUp(permit.route.contract) {
+            front.count(.quota, permit.route.contract)
+            dropStream(.cancelled)
+            refuse(.quota)
+            return nil
+        }
         var isNew = false
         if !canReuseStream(for: permit, isReplayable: head.isReplayable) {
             dropStream(.cancelled)
@@ -28,7 +35,8 @@ extension HTTPConnection {
             case .elsewhere(let place): return place
             case .refused(let refusal):
                 front.count(refusal, permit.route.contract)
-                refuse(Failure(refusal))
+                // The agents were told to go elsewhere, so none is left to serve what the table still has.
+                refuse(front.isDraining && refusal == .noAgent ? .draining : Failure(refusal))
                 return nil
             }
         }
@@ -120,6 +128,7 @@ extension Failure {
         case .ambiguous, .malformed: self = .malformed
         case .noAgent: self = .noAgent
         case .limit, .rate: self = .limit
+        case .quota: self = .quota
         case .refusedByWorkload: self = .refused
         case .silentWorkload: self = .silent
         case .malformedAnswer: self = .badAnswer

@@ -47,10 +47,10 @@ final class FlowTicket {
     /// Asks whether the stream may go on. If not, it ends now when idle, else after the contract's `drain`.
     func review(_ index: RoutingIndex, at now: Timestamp, _ monotonic: MonotonicNanoseconds) {
         switch index.renew(route.key, agent: agent, visitor: visitor, at: now) {
-        case .permitted(let permit):
+        case .permitted(let permit) where !load.isUsedUp:
             route = permit.route
             cutAt = nil
-        case .refused:
+        case .permitted, .refused:
             if cutAt == nil { cutAt = monotonic &+ UInt64(max(0, route.contract.drain)) * 1_000_000_000 }
             cutIfDue(monotonic)
         }
@@ -66,16 +66,32 @@ final class FlowTicket {
 /// The streams of one contract on one loop.
 final class ContractLoad {
     let id: Identifier
-    /// Counts over all loops.
-    let shared: SharedLoad
+    /// What all loops share of the contract.
+    let shared: SharedContract
+    /// What the contract's streams share on this loop.
+    let flow: ContractFlow
     private(set) var tickets: [FlowTicket] = []
     var refusals = RefusalCounts()
+    /// The contract has used up the bytes of its period.
+    private(set) var isUsedUp = false
+    /// What of the flow's counts the shared meter has.
+    private var told = UsageTotals()
     /// What the contract refused at the last look; flows are asked again when it changes.
     var refusal: VisitorRefusal?
 
-    init(id: Identifier, shared: SharedLoad) {
+    init(id: Identifier, shared: SharedContract, loop: Loop) {
         self.id = id
         self.shared = shared
+        flow = ContractFlow(loop: loop, inbound: shared.inbound, outbound: shared.outbound)
+    }
+
+    /// Brings the shared meter up to date; true when the contract's period was used up, or began anew, since the last time.
+    func meter(at now: Timestamp) -> Bool {
+        let counted = UsageTotals(bytesIn: flow.sent, bytesOut: flow.received, conns: flow.opened)
+        let isOver = shared.usage.add(counted - told, at: now)
+        told = counted
+        defer { isUsedUp = isOver }
+        return isOver != isUsedUp
     }
 
     fileprivate func add(_ ticket: FlowTicket) {
@@ -91,6 +107,6 @@ final class ContractLoad {
             last.place = ticket.place
         }
         ticket.place = -1
-        shared.leave()
+        shared.load.leave()
     }
 }

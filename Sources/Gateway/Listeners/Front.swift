@@ -88,8 +88,9 @@ final class Front: Handler {
             return .elsewhere(place)
         }
         let load = loads[contract.slot]
-        if let rate = contract.connRate, !load.shared.admit(rate: rate, at: loop.now) { return .refused(.rate) }
-        guard load.shared.enter(limit: contract.conns) else { return .refused(.limit) }
+        if load.isUsedUp { return .refused(.quota) }
+        if let rate = contract.connRate, !load.shared.load.admit(rate: rate, at: loop.now) { return .refused(.rate) }
+        guard load.shared.load.enter(limit: contract.conns) else { return .refused(.limit) }
         var request = StreamOpen(
             contract: contract.id,
             expose: route.route.expose,
@@ -98,8 +99,8 @@ final class Front: Handler {
             local: visitor.local.description
         )
         describe(&request)
-        guard let stream = session.open(request, owner: owner), !stream.isClosed else {
-            load.shared.leave()
+        guard let stream = session.open(request, flow: load.flow, owner: owner), !stream.isClosed else {
+            load.shared.load.leave()
             return .refused(.noAgent)
         }
         let ticket = FlowTicket(permit, session: session, visitor: visitor.address, load: load, holder: holder)
@@ -188,12 +189,15 @@ final class Front: Handler {
     // MARK: The table
 
     /// Takes a new snapshot: new visitors and requests meet it at once, running flows of contracts that changed are asked again.
-    func apply(_ index: RoutingIndex, _ diff: TableDiff, _ shared: [SharedLoad]) {
+    func apply(_ index: RoutingIndex, _ diff: TableDiff, _ shared: [SharedContract]) {
         self.index = index
         wall = clock.seconds(at: loop.now)
         loads = index.contracts.map { contract in
-            if let load = loadsByID[contract.id] { return load }
-            let load = ContractLoad(id: contract.id, shared: shared[contract.slot])
+            if let load = loadsByID[contract.id] {
+                load.flow.pace(loop, load.shared.inbound, load.shared.outbound)
+                return load
+            }
+            let load = ContractLoad(id: contract.id, shared: shared[contract.slot], loop: loop)
             loadsByID[contract.id] = load
             return load
         }
@@ -211,18 +215,28 @@ final class Front: Handler {
     }
 
     private func forgetEnded() {
-        for (id, load) in loadsByID where load.tickets.isEmpty && index.slots[id] == nil { loadsByID[id] = nil }
+        for (id, load) in loadsByID where load.tickets.isEmpty && index.slots[id] == nil {
+            _ = load.meter(at: wall)
+            loadsByID[id] = nil
+        }
     }
+
+    /// Whether the contract of a permitted route has used up the bytes of its period.
+    func isUsedUp(_ contract: ServedContract) -> Bool { loads[contract.slot].isUsedUp }
 
     /// About once a second: time changes what is permitted, and drains end.
     override func sweep(_ now: MonotonicNanoseconds) {
         wall = clock.seconds(at: now)
         var isChanged = false
         for load in loadsByID.values {
-            let contract = index.contract(load.id)
-            if let contract, contract.refusal(at: wall) != load.refusal {
-                review(load)
-                isChanged = true
+            let isMeterNews = load.meter(at: wall)
+            if let contract = index.contract(load.id) {
+                if contract.refusal(at: wall) != load.refusal {
+                    review(load)
+                    isChanged = true
+                } else if isMeterNews {
+                    review(load)
+                }
             }
             for ticket in load.tickets where ticket.cutAt != nil { ticket.cutIfDue(now) }
         }
@@ -261,9 +275,16 @@ final class Front: Handler {
 
     // MARK: What is known of contracts
 
+    /// Brings the meters of all contracts up to date.
+    func meter() {
+        for load in loadsByID.values { _ = load.meter(at: wall) }
+    }
+
     /// Streams and refusals of every contract of this loop.
     func contractFigures() -> [Identifier: ContractFigures] {
-        loadsByID.mapValues { ContractFigures(streams: $0.tickets.count, refusals: $0.refusals) }
+        loadsByID.mapValues {
+            ContractFigures(streams: $0.tickets.count, refusals: $0.refusals, delays: $0.flow.delays)
+        }
     }
 }
 
@@ -279,9 +300,12 @@ extension Front: TunnelAuthority {
 struct ContractFigures: Sendable {
     var streams = 0
     var refusals = RefusalCounts()
+    /// Times that a stream waited for the contract's rate.
+    var delays: Int64 = 0
 
     mutating func add(_ other: ContractFigures) {
         streams += other.streams
+        delays += other.delays
         refusals.add(other.refusals)
     }
 }

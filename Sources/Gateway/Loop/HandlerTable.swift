@@ -58,6 +58,6 @@ struct HandlerTable {
         return handlers[cursor - 1]
     }
 
-    /// Any handler; nil when there is none.
-    var any: Handler? { handlers.first { $0 != nil } ?? nil }
+    /// All handlers, as a copy.
+    var all: [Handler] { handlers.compactMap { $0 } }
 }

@@ -300,7 +300,8 @@ internal import Glibc
     private func shutDown() {
         var rounds = 0
         repeat {
-            while let handler = table.any {
+            // Telling one may end others, or register new ones: those come in the next round.
+            for handler in table.all where handler.place >= 0 {
                 handler.loopStops()
                 remove(handler)
             }

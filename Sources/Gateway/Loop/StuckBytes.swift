@@ -26,9 +26,9 @@ final class StuckBytes {
         return true
     }
 
-    /// Lends what is kept; the body returns how many bytes it took. True when nothing is left.
-    func offer(_ body: (Span<UInt8>) -> Int) -> Bool {
-        let taken = body(storage.span.extracting(offset..<storage.count))
+    /// Lends what is kept, or the first `limit` bytes of it; the body returns how many bytes it took. True when nothing is left.
+    func offer(atMost limit: Int = .max, _ body: (Span<UInt8>) -> Int) -> Bool {
+        let taken = body(storage.span.extracting(offset..<(offset + min(limit, count))))
         precondition(taken >= 0 && taken <= count)
         offset += taken
         loop.stuck.release(taken)

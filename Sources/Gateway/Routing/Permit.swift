@@ -22,6 +22,8 @@ public enum VisitorRefusal: String, Hashable, Sendable, CaseIterable {
     case limit
     /// The contract's rate of new connections.
     case rate
+    /// The contract has used up the bytes of its period.
+    case quota
     /// The workload refused the connection.
     case refusedByWorkload
     /// The workload did not answer in time.

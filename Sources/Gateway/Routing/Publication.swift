@@ -42,12 +42,7 @@ public struct Publication: Sendable {
     /// The state itself, by which agents are told why they are refused.
     let state: ContractState?
 
-    /// From a table alone: windows and reasons stay unknown.
-    public init(table: RouteTable, height: UInt64, freshness: Freshness) {
-        self.init(node: table.node, routes: table.routes, height: height, freshness: freshness)
-    }
-
-    /// From routes alone, as `init(table:height:freshness:)`.
+    /// From routes alone: windows and reasons stay unknown.
     public init(
         node: Identifier,
         routes: [Route],

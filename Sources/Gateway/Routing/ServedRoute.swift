@@ -34,6 +34,9 @@ final class ServedContract: Sendable {
     /// Keys of all agents that may serve the contract.
     let keys: Set<PublicKey>
     let connRate: Int64?
+    /// Bits per second in each direction.
+    let bps: Int64
+    let periodLimit: SharedUsage.Limit?
     /// The live window of the contract; everything when it is not known.
     let window: Range<Timestamp>
     /// Local time from which the verified state is too old for this contract.
@@ -49,7 +52,14 @@ final class ServedContract: Sendable {
         drain = route.drain
         conns = route.limits.conns
         connRate = route.limits.connRate
-        window = publication.windows[route.contract] ?? 0..<Timestamp.max
+        bps = route.limits.bps
+        let window = publication.windows[route.contract] ?? 0..<Timestamp.max
+        self.window = window
+        if let bytes = route.limits.bytesPeriod, let period = route.limits.period {
+            periodLimit = SharedUsage.Limit(bytes: bytes, period: max(1, period), start: window.lowerBound)
+        } else {
+            periodLimit = nil
+        }
         let bound = min(route.maxStale, Freshness.drainsEverythingAfter)
         staleFrom = publication.freshness.quorumTime.map { $0 + bound } ?? Timestamp.max
     }

@@ -16,6 +16,7 @@ final class AgentCore {
     private static let nameTime: UInt64 = 5_000_000_000
     /// How long a name that has no address is not asked for again.
     private static let failureTime: UInt64 = 1_000_000_000
+    private var flows: [UsageSubject: ContractFlow] = [:]
     private var lookups: [String: [([SocketAddress]) -> Void]] = [:]
 
     init(
@@ -36,6 +37,15 @@ final class AgentCore {
 
     /// Named in HELLO, ascending.
     var contractList: [Identifier] { Array(contracts.keys.sorted().prefix(Hello.mostContracts)) }
+
+    /// The meter of a contract's streams from a gateway.
+    func flow(of contract: Identifier, at node: Identifier) -> ContractFlow {
+        let subject = UsageSubject(contract: contract, node: node)
+        if let flow = flows[subject] { return flow }
+        let flow = ContractFlow()
+        flows[subject] = flow
+        return flow
+    }
 
     /// Dials what is new, drops what is gone, leaves alone what stays the same.
     func update(endpoints: [GatewayEndpoint]) {

@@ -15,8 +15,8 @@ final class AgentSession: MuxDelegate {
     private var mux: Mux?
     private let onNews: (AgentSession, News) -> Void
     private var isWelcome = false
-    private var accepted: [Identifier] = []
-    private var refused: [Refusal] = []
+    /// The gateway's newest answer, with the refusals of all of its frames.
+    private var answer: Welcome?
 
     /// Dials an address of a gateway whose transport key is pinned.
     init(
@@ -47,6 +47,7 @@ final class AgentSession: MuxDelegate {
     /// Tells the gateway that the agent serves other contracts now.
     func contractsChanged() {
         guard isWelcome, let mux else { return }
+        answer = nil
         mux.stage(session: .update, hello.payload)
     }
 
@@ -81,13 +82,24 @@ final class AgentSession: MuxDelegate {
             mux.clearDeadline()
             isWelcome = true
             mux.initialWindow = Int(welcome.window)
-            onNews(self, .answered(welcome))
+            heard(welcome)
         case .update:
             guard let welcome = Welcome(payload) else { return refuse(mux, "UPDATE is malformed") }
-            onNews(self, .answered(welcome))
+            heard(welcome)
         case .usage, .token: refuse(mux, "\(type) is not offered")
         default: refuse(mux, "unexpected frame")
         }
+    }
+
+    /// Takes an answer. One that says the same of the same height goes on with the refusals of the one before.
+    private func heard(_ welcome: Welcome) {
+        var whole = welcome
+        if let answer, answer.height == welcome.height, answer.accepted == welcome.accepted {
+            let known = Set(answer.refused.map(\.contract))
+            whole.refused = answer.refused + welcome.refused.filter { !known.contains($0.contract) }
+        }
+        answer = whole
+        onNews(self, .answered(whole))
     }
 
     private func refuse(_ mux: Mux, _ rule: String) {
@@ -111,10 +123,11 @@ final class AgentSession: MuxDelegate {
             return mux.stageReset(stream: stream, .refused)
         }
         guard let target = exposures[request.expose] else { return mux.stageReset(stream: stream, .noSuchExposure) }
+        let flow = core.flow(of: request.contract, at: node)
         switch target.place {
-        case .address(let address): dial(address, mux.accept(stream, contractIndex: 0))
+        case .address(let address): dial(address, mux.accept(stream, flow: flow))
         case .name(let host, let port):
-            let stream = mux.accept(stream, contractIndex: 0)
+            let stream = mux.accept(stream, flow: flow)
             let wait = PendingDial()
             stream.owner = wait
             core.resolve(host, port) { [weak self] addresses in

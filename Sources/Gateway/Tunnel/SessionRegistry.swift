@@ -15,7 +15,6 @@ final class SessionRegistry {
     private(set) var sessions: [TunnelSession] = []
     private var byContract: [Identifier: [TunnelSession]] = [:]
     private var remotes: [UInt64: Remote] = [:]
-    private var turn = 0
 
     /// `index` is the loop's place in the group.
     init(loop: Loop, index: Int = 0, group: SessionGroup = SessionGroup()) {
@@ -29,19 +28,6 @@ final class SessionRegistry {
     /// Sessions of this loop that may take a stream of the contract, for the caller to balance over.
     func sessions(for contract: Identifier) -> [TunnelSession] {
         byContract[contract] ?? []
-    }
-
-    /// The session with the fewest streams among those that serve the contract with one of the keys.
-    func session(for contract: Identifier, backendKeys: [PublicKey]) -> TunnelSession? {
-        guard let candidates = byContract[contract] else { return nil }
-        turn &+= 1
-        var best: TunnelSession?
-        for offset in candidates.indices {
-            let candidate = candidates[(offset + turn) % candidates.count]
-            guard candidate.isOpen, !candidate.isDraining, backendKeys.contains(candidate.key) else { continue }
-            if best.map({ candidate.activeStreams < $0.activeStreams }) ?? true { best = candidate }
-        }
-        return best
     }
 
     /// Another loop that has a session for the contract with one of the keys: hand the accepted descriptor to it.

@@ -44,8 +44,8 @@ final class Stream {
     }
 
     let id: UInt32
-    /// Index into the session's contracts.
-    let contractIndex: Int32
+    /// What the stream shares with the others of its contract: counters and the contract's rate.
+    private let flow: ContractFlow
     private let mux: Mux
     /// Who takes the bytes; set right after opening, released when the stream ends.
     var owner: (any StreamOwner)?
@@ -59,10 +59,13 @@ final class Stream {
     /// Waits in the mux's queue of blocked streams.
     var isBlocked = false
     private var wantsToSend = false
+    /// Waits in the line of the contract's rate.
+    private var isInLineToSend = false
+    private var isInLineToReceive = false
 
-    init(id: UInt32, contractIndex: Int32, window: Int, mux: Mux) {
+    init(id: UInt32, flow: ContractFlow, window: Int, mux: Mux) {
         self.id = id
-        self.contractIndex = contractIndex
+        self.flow = flow
         self.mux = mux
         self.window = ReceiveWindow(size: window)
         sendWindow = Int32(window)
@@ -82,6 +85,7 @@ final class Stream {
             let count = min(room, Frame.longestData, bytes.count - sent)
             mux.stage(.data, stream: id, bytes.extracting(sent..<(sent + count)))
             sendWindow -= Int32(count)
+            flow.didSend(count)
             sent += count
         }
         return sent
@@ -95,6 +99,7 @@ final class Stream {
         switch mux.fill(from: leg, stream: id, limit: min(room, limit)) {
         case .bytes(let count):
             sendWindow -= Int32(count)
+            flow.didSend(count)
             return .bytes(count)
         case .again: return .again
         case .end: return .end
@@ -107,13 +112,20 @@ final class Stream {
             wantsToSend = true
             return 0
         }
-        let room = mux.roomForData()
+        var room = Int(sendWindow)
+        if let pacer = flow.sending {
+            room = min(room, pacer.allowance(for: self))
+            if room == 0 {
+                wantsToSend = true
+                return 0
+            }
+        }
+        room = min(room, mux.roomForData())
         if room == 0 {
             wantsToSend = true
             mux.block(self)
-            return 0
         }
-        return min(room, Int(sendWindow))
+        return room
     }
 
     /// Ends this direction (FIN); the other may go on.
@@ -150,17 +162,17 @@ final class Stream {
 
     /// The peer has window for these bytes; false is a violation.
     @inline(__always)
-    func admits(_ count: Int) -> Bool { !peerFinished && window.receive(count) }
+    func admits(_ count: Int) -> Bool {
+        guard !peerFinished, window.receive(count) else { return false }
+        flow.didReceive(count)
+        return true
+    }
 
     func deliver(_ bytes: Span<UInt8>, parts: [Range<Int>]) {
         guard !isClosed, let owner else { return }
         var skip = 0
         if kept == nil {
-            if parts.count == 1 {
-                skip = owner.receive(bytes.extracting(parts[0]))
-            } else {
-                skip = owner.receive(bytes, parts: parts)
-            }
+            skip = flow.receiving == nil ? offer(bytes, parts, to: owner) : offerPaced(bytes, parts, to: owner)
             took(skip)
         }
         for part in parts {
@@ -180,14 +192,63 @@ final class Stream {
         }
     }
 
+    @inline(__always)
+    private func offer(_ bytes: Span<UInt8>, _ parts: [Range<Int>], to owner: any StreamOwner) -> Int {
+        parts.count == 1 ? owner.receive(bytes.extracting(parts[0])) : owner.receive(bytes, parts: parts)
+    }
+
+    /// Offers as much as the contract's rate allows; what it does not allow is kept, and the stream stands in line for it.
+    private func offerPaced(_ bytes: Span<UInt8>, _ parts: [Range<Int>], to owner: any StreamOwner) -> Int {
+        guard let pacer = flow.receiving else { return 0 }
+        let allowed = pacer.allowance(for: self)
+        guard allowed < parts.reduce(0, { $0 + $1.count }) else {
+            let taken = offer(bytes, parts, to: owner)
+            pacer.charge(taken)
+            return taken
+        }
+        var left = allowed
+        var allowedParts: [Range<Int>] = []
+        for part in parts where left > 0 {
+            allowedParts.append(part.prefix(left))
+            left -= min(left, part.count)
+        }
+        guard !allowedParts.isEmpty else { return 0 }
+        let taken = offer(bytes, allowedParts, to: owner)
+        pacer.charge(taken)
+        if taken == allowed, !isClosed { pacer.wait(self) }
+        return taken
+    }
+
     /// The owner can take bytes again: offers what was kept.
     func resumeReceiving() {
         guard let kept, let owner, !isClosed else { return }
+        let allowed = flow.receiving?.allowance(for: self) ?? Int.max
+        guard allowed > 0 else { return }
         let before = kept.count
-        let isEmpty = kept.offer { owner.receive($0) }
+        let isEmpty = kept.offer(atMost: allowed) { owner.receive($0) }
+        let taken = before - kept.count
         if isEmpty { self.kept = nil }
-        took(before - kept.count)
+        if let pacer = flow.receiving {
+            pacer.charge(taken)
+            if !isEmpty, taken == allowed { pacer.wait(self) }
+        }
+        took(taken)
         tellFinish()
+    }
+
+    // MARK: The contract's rate
+
+    func isInLine(_ direction: FlowDirection) -> Bool {
+        direction == .sending ? isInLineToSend : isInLineToReceive
+    }
+
+    func setInLine(_ direction: FlowDirection, _ value: Bool) {
+        if direction == .sending { isInLineToSend = value } else { isInLineToReceive = value }
+    }
+
+    /// It is the stream's turn in the line of the contract's rate.
+    func mayMove(_ direction: FlowDirection) {
+        if direction == .sending { unblocked() } else { resumeReceiving() }
     }
 
     /// True while the owner has not taken everything.

@@ -36,21 +36,6 @@ final class StreamLink: Handler, StreamOwner {
         if !readAhead.isEmpty { pumpUp() }
     }
 
-    /// Opens a stream for an accepted visitor and joins the two. When the session cannot take it the socket is reset, and
-    /// `onEnd` is told `refused`.
-    static func join(
-        _ leg: Leg,
-        to session: TunnelSession,
-        _ request: StreamOpen,
-        readAhead: [UInt8] = [],
-        idleLimit: Duration = .zero,
-        onEnd: ((StreamLink, ResetCode?) -> Void)? = nil
-    ) throws(SocketError) {
-        let link = try StreamLink(leg: leg, abortCode: .cancelled, idleLimit: idleLimit, onEnd: onEnd)
-        guard let stream = session.open(request, owner: link) else { return link.end(.refused, abort: true) }
-        link.attach(stream, readAhead: readAhead)
-    }
-
     var isOpen: Bool { leg.isOpen }
 
     // MARK: The socket

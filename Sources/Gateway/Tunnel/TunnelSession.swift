@@ -36,8 +36,6 @@ final class TunnelSession: MuxDelegate {
     private let mux: Mux
     private weak var server: TunnelServer?
     private var named: [Identifier] = []
-    private var table: [Identifier] = []
-    private var tableIndex: [Identifier: Int32] = [:]
     private var unhealthy: Set<Backend> = []
     private var hasJoined = false
     private var wasAdmitted = false
@@ -67,32 +65,13 @@ final class TunnelSession: MuxDelegate {
 
     /// Opens a stream for a visitor. Nil when the session does not serve the contract, drains or is over. The caller asked
     /// the routing index for a permit just before.
-    func open(_ request: StreamOpen, owner: any StreamOwner) -> Stream? {
+    func open(_ request: StreamOpen, flow: ContractFlow, owner: any StreamOwner) -> Stream? {
         guard contracts.contains(request.contract), !isDraining else { return nil }
-        guard let stream = mux.open(payload: request.payload, contractIndex: index(of: request.contract), owner: owner)
-        else { return nil }
+        guard let stream = mux.open(payload: request.payload, flow: flow, owner: owner) else { return nil }
         if mux.isExhausted, let server {
             goAway(.drain, drain: server.limits.drain, "This session has used up its stream ids")
         }
         return stream
-    }
-
-    /// Resets the streams of a contract; their owners are told.
-    func cutStreams(of contract: Identifier, _ code: ResetCode = .contractEnded) {
-        guard let index = tableIndex[contract] else { return }
-        for stream in mux.allStreams where stream.contractIndex == index {
-            let owner = stream.owner
-            stream.reset(code)
-            owner?.receiveReset(code)
-        }
-    }
-
-    private func index(of contract: Identifier) -> Int32 {
-        if let index = tableIndex[contract] { return index }
-        let index = Int32(table.count)
-        table.append(contract)
-        tableIndex[contract] = index
-        return index
     }
 
     /// Takes no new streams from now on; those running have `drain`, then the session closes.
@@ -176,6 +155,8 @@ final class TunnelSession: MuxDelegate {
         // It gave way, perhaps to a newer one, and does not come back by naming contracts anew.
         guard !isDraining else { return }
         named = hello.contracts
+        // What is not named any more is not checked any more; named again, it begins as healthy.
+        unhealthy = unhealthy.filter { named.contains($0.contract) }
         judge(answer: .update)
     }
 

@@ -95,6 +95,7 @@ final class Deployment {
             kinds: [http, tcp, tls]
             modes: [reverse-tls]
             tcp: [{ from: \(range.lowerBound), to: \(range.upperBound) }]
+            bps: 100Gbit
             """
         )
         let node =
@@ -156,10 +157,14 @@ final class Deployment {
         gateways: [Gateway],
         expose: [String],
         names: [String] = [],
+        limits: String = "{ conns: 10000, bps: 100Gbit }",
         more: String = ""
     ) async throws -> String {
         let file = "contract-\(UUID().uuidString.prefix(8)).yaml"
-        try write(file, contractText(agent: agent, gateways: gateways, expose: expose, names: names, more: more))
+        try write(
+            file,
+            contractText(agent: agent, gateways: gateways, expose: expose, names: names, limits: limits, more: more)
+        )
         return try await act(user, ["contract", "create", file]).json()["id"] as? String ?? ""
     }
 
@@ -168,6 +173,7 @@ final class Deployment {
         gateways: [Gateway],
         expose: [String],
         names: [String] = [],
+        limits: String = "{ conns: 10000, bps: 100Gbit }",
         more: String = ""
     ) -> String {
         """
@@ -177,7 +183,7 @@ final class Deployment {
         expose:
         \(expose.map { "  - \($0)" }.joined(separator: "\n"))
         names: [\(names.joined(separator: ", "))]
-        limits: { conns: 10000, bps: 1Gbit }
+        limits: \(limits)
         valid: 30d
         \(more)
         """
