@@ -60,7 +60,7 @@ struct EntryFold: Sendable {
     }
 
     /// Parses the leaves and verifies their signatures under the keys the state knows, on all cores.
-    private static func prepare(
+    static func prepare(
         _ leaves: [[UInt8]],
         _ state: ContractState
     ) async -> [(ParsedEntry, SignatureVerdicts)] {

@@ -119,7 +119,7 @@ extension LedgerDirectory {
         }
     }
 
-    private static func synchronise(_ path: String) throws {
+    static func synchronise(_ path: String) throws {
         let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
         defer { try? file.close() }
         try file.synchronize()

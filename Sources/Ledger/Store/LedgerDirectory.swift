@@ -28,6 +28,7 @@ public enum LedgerDirectory {
         }
         guard let lock = try DirectoryLock(path: "\(path)/\(lock)") else { throw LedgerDirectoryError.inUse(path) }
         do {
+            try WriteAheadLog.rewrite(database: "\(path)/\(database)")
             let store = try LedgerStore(path: "\(path)/\(database)")
             let stored = try store.restore()
             guard let meta = stored.state.meta else { throw StoreError.unusable("it has no genesis") }

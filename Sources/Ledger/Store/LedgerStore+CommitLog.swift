@@ -10,10 +10,15 @@ extension LedgerStore: CommitLog {
     public func commit(_ batch: Batch) async throws {
         try await write { database in try Self.append(batch, to: database) }
         // At this point the batch is in the write-ahead log and synced: a restart finds it, signed or not.
+        try foldLog(after: batch.entries.count)
     }
 
     public func permitSigning(size: UInt64, root: Digest) async throws {
-        try await write { database in try SignGuard.permit(size: size, root: root, in: database) }
+        try await write { [guardFile] database in
+            try SignGuard.permit(size: size, root: root, in: database)
+            // The row is rolled back if the file refuses; were it the other way about, the file could be ahead.
+            try guardFile.permit(SignedTree(size: size, root: root))
+        }
         // At this point no process that uses this database will sign another tree of this size, or a smaller one.
     }
 

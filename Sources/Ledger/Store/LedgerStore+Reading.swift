@@ -78,33 +78,41 @@ extension LedgerStore {
     // MARK: Receipts
 
     public func receipts(of indices: [UInt64]) async throws -> [[UInt8]] {
-        try await read { database in
-            var hashes = StoredHashes(database)
-            var covering: (note: [UInt8], checkpoint: Checkpoint)?
-            let query = try database.cachedStatement(
-                sql: "SELECT note FROM checkpoint WHERE size > ? ORDER BY size LIMIT 1"
-            )
-            return try indices.map { index in
-                guard let note = try Data.fetchOne(query, arguments: [try Self.integer(index)]) else {
-                    throw StoreError.missing("checkpoint over entry \(index)")
-                }
-                let bytes = [UInt8](note)
-                let checkpoint: Checkpoint
-                if let known = covering, known.note == bytes {
-                    checkpoint = known.checkpoint
-                } else {
-                    guard let parsed = try? Checkpoint(parsing: bytes) else {
-                        throw StoreError.unusable("a kept checkpoint is malformed")
-                    }
-                    checkpoint = parsed
-                    covering = (bytes, parsed)
-                }
-                let proof = try Proofs.inclusion(index: index, size: checkpoint.size) {
-                    try hashes.hash(level: $0, index: $1)
-                }
-                return Receipt(index: index, hashes: proof, checkpoint: checkpoint).bytes
+        try await read { database in try Self.receipts(of: indices, in: database) }
+    }
+
+    static func receipts(of indices: [UInt64], in database: Database) throws -> [[UInt8]] {
+        var hashes = StoredHashes(database)
+        var covering: (note: [UInt8], checkpoint: Checkpoint)?
+        let query = try database.cachedStatement(
+            sql: "SELECT note FROM checkpoint WHERE size > ? ORDER BY size LIMIT 1"
+        )
+        return try indices.map { index in
+            guard let note = try Data.fetchOne(query, arguments: [try Self.integer(index)]) else {
+                throw StoreError.missing("checkpoint over entry \(index)")
             }
+            let bytes = [UInt8](note)
+            let checkpoint: Checkpoint
+            if let known = covering, known.note == bytes {
+                checkpoint = known.checkpoint
+            } else {
+                guard let parsed = try? Checkpoint(parsing: bytes) else {
+                    throw StoreError.unusable("a kept checkpoint is malformed")
+                }
+                checkpoint = parsed
+                covering = (bytes, parsed)
+            }
+            let proof = try Proofs.inclusion(index: index, size: checkpoint.size) {
+                try hashes.hash(level: $0, index: $1)
+            }
+            return Receipt(index: index, hashes: proof, checkpoint: checkpoint).bytes
         }
+    }
+
+    /// The root of the first `size` entries, which must be there.
+    static func root(at size: UInt64, in database: Database) throws -> Digest {
+        var hashes = StoredHashes(database)
+        return try Proofs.compactRange(size: size) { try hashes.hash(level: $0, index: $1) }.root
     }
 
     // MARK: Tiles

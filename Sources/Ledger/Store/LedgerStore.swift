@@ -1,6 +1,7 @@
 internal import Contracts
 internal import Foundation
 internal import GRDB
+internal import NIOConcurrencyHelpers
 
 /// The database of one ledger: the log, its outcomes, the state, the sign guard and the signed checkpoints.
 ///
@@ -8,7 +9,11 @@ internal import GRDB
 /// event loop. A commit is on the disk when it returns: `synchronous = FULL` is read back after opening, because
 /// opening a pool sets another value.
 public final class LedgerStore: Sendable {
-    private let pool: DatabasePool
+    let pool: DatabasePool
+    /// What was written since the log was last folded.
+    let work = NIOLockedValueBox(0)
+    /// The second sign guard, beside the database.
+    let guardFile: SignGuardFile
 
     /// Opens the database of an existing ledger.
     public convenience init(path: String) throws {
@@ -36,17 +41,26 @@ public final class LedgerStore: Sendable {
             try database.execute(sql: "PRAGMA trusted_schema = OFF")
             try database.execute(sql: "PRAGMA cell_size_check = ON")
         }
+        guardFile = try SignGuardFile(
+            path: ((path as NSString).deletingLastPathComponent as NSString).appendingPathComponent(SignGuardFile.name)
+        )
         let pool = try DatabasePool(path: path, configuration: configuration)
         self.pool = pool
         // The pool has set NORMAL on its writing connection, with which a power cut can take back a commit.
-        try pool.writeWithoutTransaction { database in try database.execute(sql: "PRAGMA synchronous = FULL") }
+        try pool.writeWithoutTransaction { database in
+            try database.execute(sql: "PRAGMA synchronous = FULL")
+            // The automatic checkpoint would hide a failed sync.
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
+        }
         try assertDurable()
         try prepare(pool)
     }
 
     /// Reads back what durability depends on, from the one connection that writes.
     private func assertDurable() throws {
-        let expected = [("synchronous", "2"), ("journal_mode", "wal"), ("foreign_keys", "1")]
+        let expected = [
+            ("synchronous", "2"), ("journal_mode", "wal"), ("foreign_keys", "1"), ("wal_autocheckpoint", "0"),
+        ]
         try pool.writeWithoutTransaction { database in
             for (pragma, value) in expected {
                 let found = try String.fetchOne(database, sql: "PRAGMA \(pragma)") ?? ""
@@ -57,6 +71,8 @@ public final class LedgerStore: Sendable {
 
     /// Ends all connections; the write-ahead log is folded into the file.
     public func close() throws {
+        guard !isAbandoned else { return }
+        try foldLog(.truncate)
         try pool.close()
     }
 
@@ -67,7 +83,11 @@ public final class LedgerStore: Sendable {
     }
 
     func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
-        try await pool.write(body)
+        do {
+            return try await pool.write(body)
+        } catch  where WriteAheadLog.isFailedSync(error) {
+            throw abandon("a commit could not be synced")
+        }
     }
 
     func readBlocking<Value>(_ body: (Database) throws -> Value) throws -> Value {
@@ -75,7 +95,11 @@ public final class LedgerStore: Sendable {
     }
 
     func writeBlocking<Value>(_ body: (Database) throws -> Value) throws -> Value {
-        try pool.write(body)
+        do {
+            return try pool.write(body)
+        } catch  where WriteAheadLog.isFailedSync(error) {
+            throw abandon("a commit could not be synced")
+        }
     }
 
     // MARK: Values in columns

@@ -8,6 +8,9 @@ public enum StoreError: Error, Sendable, Hashable {
     case signingRefused(size: UInt64, lastSize: UInt64)
     /// A setting that durability depends on is not in force.
     case notDurable(pragma: String, value: String)
+    /// The disk did not confirm that it holds what was written. What it holds is not known any more, and only a new
+    /// process can find out.
+    case diskUncertain(String)
     /// Nothing is stored at this place of the log.
     case missing(String)
 }
@@ -23,6 +26,9 @@ extension StoreError: CustomStringConvertible {
                 + "tree, so the database was replaced or restored from an old copy"
         case .notDurable(let pragma, let value):
             "SQLite reports \(pragma) = \(value), which would not keep acknowledged entries through a power cut"
+        case .diskUncertain(let what):
+            "\(what), so what is on the disk is not known; the server ends rather than go on, and the next start writes "
+                + "and checks again what it finds"
         case .missing(let what): "the ledger database has no \(what)"
         }
     }

@@ -126,6 +126,7 @@ extension StoreError: CommandFailureConvertible {
         switch self {
         case .unusable, .notDurable, .missing: CommandFailure(.configuration, "\(self)")
         case .headMoved, .signingRefused: CommandFailure(.refused, "\(self)")
+        case .diskUncertain: CommandFailure(.tryAgain, code: "disk.uncertain", "\(self)")
         }
     }
 }
