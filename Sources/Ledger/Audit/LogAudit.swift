@@ -19,7 +19,10 @@ enum LogAudit {
         return try await TileAudit.run(checkpoint, from: source, rootSizes: rootSizes)
     }
 
-    /// Folds all entries, or those before a fold upgrade. `observe` sees the replay before the first and after each.
+    /// Folds all entries that the replay has not, or those before a fold upgrade.
+    ///
+    /// A replay that has folded entries must have folded exactly the first ones of this log. `observe` sees the replay
+    /// before the first and after each.
     static func fold(
         _ leaves: VerifiedLeaves,
         from source: any LogSource,
@@ -29,9 +32,11 @@ enum LogAudit {
         progress: (UInt64) -> Void
     ) async throws {
         observe(&replay, nil)
+        let first = replay.state.size
+        let firstBundle = Int(first / UInt64(TilePath.fullWidth))
         try await withThrowingTaskGroup(of: (Int, Result<VerifiedBundle, any Error>).self) { group in
             var waiting: [Int: Result<VerifiedBundle, any Error>] = [:]
-            var (started, folded) = (0, 0)
+            var (started, folded) = (firstBundle, firstBundle)
             while folded < leaves.bundleCount {
                 while started < min(folded + window, leaves.bundleCount) {
                     let (index, keys) = (started, replay.state)
@@ -44,7 +49,8 @@ enum LogAudit {
                 waiting[index] = bundle
                 // A bundle that fails does so in its turn, after all entries before it were folded.
                 while let bundle = waiting.removeValue(forKey: folded) {
-                    for entry in try bundle.get().entries {
+                    let known = folded == firstBundle ? Int(first % UInt64(TilePath.fullWidth)) : 0
+                    for entry in try bundle.get().entries.dropFirst(known) {
                         try fold(entry, ledgerID: ledgerID, into: &replay, observe: observe)
                         if replay.isUnsupported { return group.cancelAll() }
                     }

@@ -12,11 +12,12 @@ struct AuditCommand: AsyncParsableCommand {
             Example:
               gw-node audit replay https://ledger.example.org --ledger-id HEX
               gw-node audit routes /var/lib/ledger --ledger-id HEX --node ID --height 1200
+              gw-node audit diff https://ledger.example.org https://mirror.example.net --ledger-id HEX
             """,
-        subcommands: [Replay.self, Routes.self]
+        subcommands: [Replay.self, Routes.self, Diff.self, Evidence.self]
     )
 
-    /// What both commands read.
+    /// What commands about one log read.
     struct Options: ParsableArguments {
         @Argument(
             help: ArgumentHelp(
@@ -26,6 +27,13 @@ struct AuditCommand: AsyncParsableCommand {
         )
         var log: String
 
+        @OptionGroup var pin: Pin
+
+        func audit() throws(CommandFailure) -> AuditOptions { try pin.audit() }
+    }
+
+    /// Which ledger the auditor means.
+    struct Pin: ParsableArguments {
         @Option(
             name: .customLong("ledger-id"),
             help: ArgumentHelp("The pinned ledger id; never taken from the log itself.", valueName: "hex")
@@ -54,23 +62,23 @@ struct AuditedLog {
 
     private let client: LedgerClient?
 
-    init(_ options: AuditCommand.Options, _ common: CommonOptions) throws {
-        if LedgerSettings.isURL(options.log) {
-            let client = try LedgerClient(urls: [options.log], logger: common.logger("audit"))
+    init(_ log: String, _ common: CommonOptions) throws {
+        if LedgerSettings.isURL(log) {
+            let client = try LedgerClient(urls: [log], logger: common.logger("audit"))
             (source, pack, self.client) = (ServedLog(client), nil, client)
             return
         }
-        guard let status = try? Posix.status(options.log), status.isDirectory else {
+        guard let status = try? Posix.status(log), status.isDirectory else {
             throw CommandFailure(
                 .usage,
-                "\(options.log) is no folder that can be read; give a fixture pack, the directory of a ledger, or a URL"
+                "\(log) is no folder that can be read; give a fixture pack, the directory of a ledger, or a URL"
             )
         }
         client = nil
-        if StoredLog.isLedger(options.log) {
-            (source, pack) = (try StoredLog(directory: options.log), nil)
+        if StoredLog.isLedger(log) {
+            (source, pack) = (try StoredLog(directory: log), nil)
         } else {
-            let folder = LogFolder(path: options.log)
+            let folder = LogFolder(path: log)
             (source, pack) = (folder, folder.isPack ? folder.pack : nil)
         }
     }

@@ -40,7 +40,7 @@ extension AuditCommand {
                 }
                 audit.manifestKey = key
             }
-            let log = try AuditedLog(options, common)
+            let log = try AuditedLog(options.log, common)
             defer { log.close() }
             guard log.pack != nil || (!isEach && manifestKey == nil) else {
                 throw CommandFailure(

@@ -39,7 +39,7 @@ extension AuditCommand {
         func run() async throws {
             let node = try IdentifierArgument.read(node, "node")
             let audit = try options.audit()
-            let log = try AuditedLog(options, common)
+            let log = try AuditedLog(options.log, common)
             defer { log.close() }
             let progress = AuditProgress()
             let found = try await AuditRoutes.run(
