@@ -17,6 +17,8 @@ public enum StateError: Error, Hashable, Sendable {
     case ledgerRows
     /// The outcomes are not as many as the entries.
     case size
+    /// The bytes of a chunk are not its 256 buckets.
+    case chunk(Int)
 }
 
 extension ContractState {
@@ -50,59 +52,49 @@ extension ContractState {
     ) throws(StateError) {
         self.init()
         guard outcomes.size == size else { throw .size }
-        var ledger = StoredLedgerRows()
-        var contracts: [(Identifier, ContractRow)] = []
-        for (text, bytes) in rows {
-            guard let key = RowKey(text) else { throw .key(text) }
-            do {
-                let value = try JSONValue(canonical: bytes)
-                if case .contract(let id) = key {
-                    contracts.append((id, try ContractRow(reading: value)))
-                } else if try !ledger.read(key, value) {
-                    try restore(key, value)
-                }
-            } catch {
-                throw .value(key: text)
-            }
-            unhashed.insert(key)
-        }
+        var restoration = Restoration()
+        for (key, value) in rows { try restore(TypedRow(key: key, value: value), &restoration) }
+        try finish(restoration)
         self.size = size
         self.outcomes = outcomes
-        if let rows = try ledger.complete() { set(ledger: rows) }
-        // Leases and deadlines of a contract depend on limits, nodes and status rows, so contracts come last.
-        for (id, row) in contracts { set(contract: id, to: row) }
         unsaved = []
     }
 
-    private mutating func restore(_ key: RowKey, _ value: JSONValue) throws(SchemaViolation) {
-        switch key {
-        case .meta, .time, .root, .keys, .policy, .upgrade, .contract:
-            throw SchemaViolation()
-        case .twin(let id):
-            set(twin: id, to: try Twin(reading: value))
-        case .lane(let lane):
-            var reader = try value.members()
-            set(lane: lane, to: try reader.required("seq").integer(1...largestInteger))
-            try reader.end()
-        case .delegate(let twin, let key):
-            set(delegate: key, of: twin, to: try Delegation(reading: value))
-        case .farm(let id):
-            set(farm: id, to: try Farm(reading: value))
-        case .node(let id):
-            set(node: id, to: try Node(reading: value))
-        case .name(let id):
-            set(name: id, to: try NameRow(reading: value))
-        case .status(let contract, let node):
-            set(status: try StatusRow(reading: value), contract: contract, node: node)
-        case .usage(let contract, let node):
-            set(usage: try UsageRow(reading: value), contract: contract, node: node)
-        case .bill(let contract):
-            set(bill: try BillRow(reading: value), contract: contract)
-        case .attest(let twin):
-            set(attestation: try Attestation(reading: value), of: twin)
-        case .evidence(let digest):
-            set(evidence: digest, to: try EvidenceRow(reading: value))
+    /// What the rows of a state need besides themselves, until all are there.
+    struct Restoration {
+        fileprivate var ledger = StoredLedgerRows()
+        fileprivate var contracts: [(Identifier, ContractRow)] = []
+    }
+
+    /// Sets one of the rows of a whole state on the empty one, in any order; `finish` sets the rest.
+    mutating func restore(_ row: TypedRow, _ restoration: inout Restoration) throws(StateError) {
+        switch row {
+        case .ledger(let key, let value):
+            do {
+                try restoration.ledger.read(key, value)
+            } catch {
+                throw .value(key: String(decoding: key.bytes, as: UTF8.self))
+            }
+            touch(key)
+        case .contract(let id, let row): restoration.contracts.append((id, row))
+        case .twin(let id, let twin): set(twin: id, to: twin)
+        case .lane(let lane, let sequence): set(lane: lane, to: sequence)
+        case .delegate(let twin, let key, let delegation): set(delegate: key, of: twin, to: delegation)
+        case .farm(let id, let farm): set(farm: id, to: farm)
+        case .node(let id, let node): set(node: id, to: node)
+        case .name(let id, let row): set(name: id, to: row)
+        case .status(let contract, let node, let row): set(status: row, contract: contract, node: node)
+        case .usage(let contract, let node, let row): set(usage: row, contract: contract, node: node)
+        case .bill(let contract, let row): set(bill: row, contract: contract)
+        case .attest(let twin, let row): set(attestation: row, of: twin)
+        case .evidence(let digest, let row): set(evidence: digest, to: row)
         }
+    }
+
+    mutating func finish(_ restoration: Restoration) throws(StateError) {
+        if let rows = try restoration.ledger.complete() { set(ledger: rows) }
+        // Leases and deadlines of a contract depend on limits, nodes and status rows, so contracts come last.
+        for (id, row) in restoration.contracts { set(contract: id, to: row) }
     }
 }
 
@@ -115,8 +107,8 @@ private struct StoredLedgerRows {
     var policy: PolicySetBody?
     var upgrade: ProtocolUpgradeBody?
 
-    /// Takes a row of the ledger; false for any other.
-    mutating func read(_ key: RowKey, _ value: JSONValue) throws(SchemaViolation) -> Bool {
+    /// Takes a row of the ledger.
+    mutating func read(_ key: RowKey, _ value: JSONValue) throws(SchemaViolation) {
         switch key {
         case .meta: meta = try LedgerMeta(reading: value)
         case .time: clock = try LedgerClock(reading: value)
@@ -124,9 +116,8 @@ private struct StoredLedgerRows {
         case .keys: keys = try LedgerKeysRow(reading: value)
         case .policy: policy = try PolicySetBody(reading: value, version: 1)
         case .upgrade: upgrade = try ProtocolUpgradeBody(reading: value)
-        default: return false
+        default: throw SchemaViolation()
         }
-        return true
     }
 
     func complete() throws(StateError) -> LedgerRows? {

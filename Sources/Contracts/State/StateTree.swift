@@ -9,10 +9,22 @@ struct StateTree: Sendable {
         var value: [UInt8]
     }
 
-    private struct Page: Sendable {
+    struct Page: Sendable {
         /// A complete binary tree in an array: node i has the children 2i and 2i + 1, leaf b is at 256 + b.
         var nodes: [Digest]
         var buckets: [[Row]]
+
+        /// A page whose buckets are all empty or whose tree is known.
+        fileprivate init(nodes: [Digest], buckets: [[Row]]) {
+            self.nodes = nodes
+            self.buckets = buckets
+        }
+
+        /// Hashes 256 buckets.
+        init(buckets: [[Row]]) {
+            nodes = StateTree.completeTree(of: buckets.map { StateTree.bucketHash($0) })
+            self.buckets = buckets
+        }
     }
 
     private var pages: [Page]
@@ -21,6 +33,11 @@ struct StateTree: Sendable {
 
     init() {
         self = Self.empty
+    }
+
+    /// The tree over 256 pages.
+    init(pages: [Page]) {
+        self.init(pages: pages, top: Self.completeTree(of: pages.map { $0.nodes[1] }))
     }
 
     private init(pages: [Page], top: [Digest]) {
@@ -35,7 +52,11 @@ struct StateTree: Sendable {
     }()
 
     private static func completeTree(over leaf: Digest) -> [Digest] {
-        var nodes = [Digest](repeating: leaf, count: 512)
+        completeTree(of: [Digest](repeating: leaf, count: 256))
+    }
+
+    private static func completeTree(of leaves: [Digest]) -> [Digest] {
+        var nodes = leaves + leaves
         for index in stride(from: 255, through: 1, by: -1) {
             nodes[index] = MerkleTree.nodeHash(nodes[2 * index], nodes[2 * index + 1])
         }
@@ -91,6 +112,12 @@ struct StateTree: Sendable {
 
     private static func bucketHash(_ rows: [Row]) -> Digest {
         var bytes: [UInt8] = [2]
+        append(rows, to: &bytes)
+        return .sha256(bytes)
+    }
+
+    /// Appends a bucket as it is hashed, without the byte in front.
+    static func append(_ rows: [Row], to bytes: inout [UInt8]) {
         append(rows.count, to: &bytes)
         for row in rows {
             append(row.key.count, to: &bytes)
@@ -98,7 +125,6 @@ struct StateTree: Sendable {
             append(row.value.count, to: &bytes)
             bytes.append(contentsOf: row.value)
         }
-        return .sha256(bytes)
     }
 
     private static func append(_ number: Int, to bytes: inout [UInt8]) {

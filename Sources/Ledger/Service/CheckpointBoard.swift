@@ -51,6 +51,8 @@ public final class CheckpointBoard: Sendable {
         for continuation in woken { continuation.resume(returning: nil) }
     }
 
+    var isClosed: Bool { state.withLockedValue { $0.isClosed } }
+
     /// Number of long polls that are open.
     var waiting: Int { state.withLockedValue { $0.waiters.count } }
 

@@ -24,12 +24,21 @@ struct LedgerAPI: HTTPResponder {
     let board: CheckpointBoard
     let limits: ServiceLimits
     let limiter: RateLimiter
+    let snapshots: SnapshotKeeper
     let logger: Logger
 
-    init(store: LedgerStore, sequencer: Sequencer, board: CheckpointBoard, limits: ServiceLimits, logger: Logger) {
+    init(
+        store: LedgerStore,
+        sequencer: Sequencer,
+        board: CheckpointBoard,
+        snapshots: SnapshotKeeper,
+        limits: ServiceLimits,
+        logger: Logger
+    ) {
         self.store = store
         self.sequencer = sequencer
         self.board = board
+        self.snapshots = snapshots
         self.limits = limits
         self.logger = logger
         limiter = RateLimiter(
@@ -80,6 +89,8 @@ struct LedgerAPI: HTTPResponder {
         case .transaction(let id): return try await transaction(id)
         case .description: return try description()
         case .submissions: return try await submit(request, context)
+        case .snapshot(.notes(let size)): return try await attest(size, request, context)
+        case .snapshot(let resource): return try await snapshot(resource)
         }
     }
 
@@ -223,7 +234,7 @@ struct LedgerAPI: HTTPResponder {
         }
     }
 
-    private func body(of request: Request) async throws -> [UInt8] {
+    func body(of request: Request) async throws -> [UInt8] {
         let tooLarge = Problem(
             ProblemDetails(413, "body.too_large", "a submission has at most \(limits.submissionBytes) bytes")
         )

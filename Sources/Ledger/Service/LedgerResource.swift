@@ -8,6 +8,8 @@ enum LedgerResource: Equatable {
     case submissions
     case transaction(Identifier)
     case description
+    /// A file of a snapshot, or where its notes are handed in.
+    case snapshot(SnapshotPath)
 
     /// Nil for a path that this server does not serve.
     init?(path: String) {
@@ -21,6 +23,8 @@ enum LedgerResource: Equatable {
                 self = .tile(tile)
             } else if path.hasPrefix("/tx/"), let id = Identifier(hex: String(path.dropFirst(4))) {
                 self = .transaction(id)
+            } else if path.hasPrefix("/snapshot/"), let resource = SnapshotPath(String(path.dropFirst())) {
+                self = .snapshot(resource)
             } else if path.hasPrefix("/receipts/"), path.hasSuffix(".tlog-proof") {
                 guard let index = Decimal53.parse(path.dropFirst(10).dropLast(11).utf8) else { return nil }
                 self = .receipt(index)
@@ -32,20 +36,28 @@ enum LedgerResource: Equatable {
 
     /// Methods that the resource knows, as in an Allow field.
     var methods: String {
-        if case .submissions = self { return "POST" }
-        return "GET, HEAD"
+        isForPosting ? "POST" : "GET, HEAD"
     }
 
     func allows(_ method: String) -> Bool {
-        if case .submissions = self { return method == "POST" }
+        if isForPosting { return method == "POST" }
         return method == "GET" || method == "HEAD"
+    }
+
+    private var isForPosting: Bool {
+        switch self {
+        case .submissions, .snapshot(.notes): true
+        default: false
+        }
     }
 
     /// Media type of a good answer.
     var mediaType: String {
         switch self {
         case .checkpoint, .receipt, .submissions: "text/plain; charset=utf-8"
-        case .tile: "application/octet-stream"
+        case .snapshot(.sizes), .snapshot(.manifest): "text/plain; charset=utf-8"
+        case .tile, .snapshot(.proof), .snapshot(.chunk): "application/octet-stream"
+        case .snapshot(.notes): "application/json"
         case .transaction, .description: "application/json"
         }
     }

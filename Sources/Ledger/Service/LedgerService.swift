@@ -93,12 +93,27 @@ public struct LedgerService: Service {
             clock: clock,
             logger: logger
         )
-        let api = LedgerAPI(store: opened.store, sequencer: sequencer, board: board, limits: limits, logger: logger)
+        let snapshots = SnapshotKeeper(
+            folder: SnapshotFolder(path: "\(directory)/snapshots"),
+            store: opened.store,
+            sequencer: sequencer,
+            board: board,
+            limits: limits,
+            logger: logger
+        )
+        let api = LedgerAPI(
+            store: opened.store,
+            sequencer: sequencer,
+            board: board,
+            snapshots: snapshots,
+            limits: limits,
+            logger: logger
+        )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let result: Result<Void, any Error>
         do {
             try await withGracefulShutdownHandler {
-                try await run(application(api, on: group), sequencer, board)
+                try await run(application(api, on: group), sequencer, board, snapshots)
             } onGracefulShutdown: {
                 // Long polls end at once, so that the server does not wait for them.
                 board.close()
@@ -117,11 +132,13 @@ public struct LedgerService: Service {
     private func run(
         _ application: Application<LedgerAPI>,
         _ sequencer: Sequencer,
-        _ board: CheckpointBoard
+        _ board: CheckpointBoard,
+        _ snapshots: SnapshotKeeper
     ) async throws {
         let size = opened.stored.head.size
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await sequencer.run() }
+            group.addTask { try await snapshots.run() }
             group.addTask {
                 // A crash may have left a committed head without its checkpoint: it is shown before anybody can ask.
                 // With a full disk it cannot be signed; then the older one is served.

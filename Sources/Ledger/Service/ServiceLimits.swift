@@ -41,5 +41,11 @@ public struct ServiceLimits: Sendable, Hashable {
     /// Client addresses whose rate is remembered; the longest silent one is forgotten first.
     public var rememberedAddresses = 16_384
 
+    /// Entries between two snapshots of the state; 0 takes none. What follows a snapshot is folded by whoever starts from
+    /// it, at most a few seconds of work.
+    public var snapshotEvery: UInt64 = 65_536
+    /// Snapshots that are kept, the newest; each is as large as the state.
+    public var snapshotsKept = 3
+
     public init() {}
 }

@@ -33,6 +33,14 @@ struct LedgerServeCommand: AsyncParsableCommand {
         )
     )
     var rate: Int?
+    @Option(
+        name: .customLong("snapshot-every"),
+        help: ArgumentHelp(
+            "Entries between two snapshots of the state, once the ledger has auditors; 0 takes none. Standard: 65536.",
+            valueName: "number"
+        )
+    )
+    var snapshotEvery: UInt64?
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
@@ -43,6 +51,7 @@ struct LedgerServeCommand: AsyncParsableCommand {
             limits.submissionsPerSecond = Double(rate)
             limits.submissionBurst = Double(rate) * 10
         }
+        if let snapshotEvery { limits.snapshotEvery = snapshotEvery }
         Posix.raiseFileLimit()
         let logger = common.logger("ledger", standard: .info)
         let service = try LedgerService(
