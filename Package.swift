@@ -119,3 +119,18 @@ let package = Package(
         .testTarget(name: "CommandTests", dependencies: ["gw-node", "TestSupport"], swiftSettings: settings),
     ]
 )
+
+// The benchmark of the ledger sees more of it than a library shows, so it is a target here, built only when asked for.
+if Context.environment["WEBGW_BENCHMARKS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "ledger-bench",
+            dependencies: [
+                "Contracts", "Ledger", crypto, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks/ledger",
+            exclude: ["post.c", "compare.py"],
+            swiftSettings: settings
+        )
+    )
+}

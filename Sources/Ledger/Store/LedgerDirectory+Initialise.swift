@@ -110,7 +110,7 @@ extension LedgerDirectory {
         }
     }
 
-    private static func write(_ key: SigningKey, _ path: String) throws {
+    static func write(_ key: SigningKey, _ path: String) throws {
         for (path, text, mode) in [(path, Hex.encode(key.seed), 0o600), ("\(path).pub", key.publicKey.hex, 0o644)] {
             // The folder is closed to others, so the mode may come after the bytes.
             try Data("\(text)\n".utf8).write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
