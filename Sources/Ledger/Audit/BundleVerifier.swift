@@ -6,12 +6,13 @@ struct VerifiedBundle: Sendable {
 
     /// Fetches, proves and parses one bundle. Runs beside others: of the state it takes only keys, as a hint.
     ///
-    /// A key that the state does not know yet is looked up when the entry is folded.
+    /// A key that neither the state nor a bundle under way brings is looked up when the entry is folded.
     static func load(
         _ index: Int,
         of leaves: VerifiedLeaves,
         from source: any LogSource,
-        keys: ContractState
+        keys: KeyRing,
+        _ announced: AnnouncedKeys
     ) async throws -> VerifiedBundle {
         let path = leaves.path(bundle: index)
         guard let bundle = try await source.leaves(path) else {
@@ -28,10 +29,11 @@ struct VerifiedBundle: Sendable {
                 index: try await firstDifference(bundle, path, source)
             )
         }
+        let parsed = bundle.map { ParsedEntry(leaf: $0) }
+        announced.add(parsed, page: index)
         return VerifiedBundle(
-            entries: zip(bundle, hashes).map { leaf, hash in
-                let parsed = ParsedEntry(leaf: leaf)
-                return (parsed, hash, SignatureVerdicts.compute(for: parsed) { keys.publicKey($0) })
+            entries: zip(parsed, hashes).map { entry, hash in
+                (entry, hash, SignatureVerdicts.compute(for: entry) { keys[$0] ?? announced[$0] })
             }
         )
     }

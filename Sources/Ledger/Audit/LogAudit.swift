@@ -34,13 +34,14 @@ enum LogAudit {
         observe(&replay, nil)
         let first = replay.state.size
         let firstBundle = Int(first / UInt64(TilePath.fullWidth))
+        let announced = AnnouncedKeys()
         try await withThrowingTaskGroup(of: (Int, Result<VerifiedBundle, any Error>).self) { group in
             var waiting: [Int: Result<VerifiedBundle, any Error>] = [:]
             var (started, folded) = (firstBundle, firstBundle)
             while folded < leaves.bundleCount {
                 while started < min(folded + window, leaves.bundleCount) {
-                    let (index, keys) = (started, replay.state)
-                    group.addTask { (index, await Self.load(index, of: leaves, from: source, keys: keys)) }
+                    let (index, keys) = (started, replay.state.keyRing)
+                    group.addTask { (index, await Self.load(index, of: leaves, from: source, keys: keys, announced)) }
                     started += 1
                 }
                 guard let (index, bundle) = try await group.next() else {
@@ -54,6 +55,7 @@ enum LogAudit {
                         try fold(entry, ledgerID: ledgerID, into: &replay, observe: observe)
                         if replay.isUnsupported { return group.cancelAll() }
                     }
+                    announced.remove(page: folded)
                     folded += 1
                     progress(replay.state.size)
                 }
@@ -65,10 +67,11 @@ enum LogAudit {
         _ index: Int,
         of leaves: VerifiedLeaves,
         from source: any LogSource,
-        keys: ContractState
+        keys: KeyRing,
+        _ announced: AnnouncedKeys
     ) async -> Result<VerifiedBundle, any Error> {
         do {
-            return .success(try await VerifiedBundle.load(index, of: leaves, from: source, keys: keys))
+            return .success(try await VerifiedBundle.load(index, of: leaves, from: source, keys: keys, announced))
         } catch {
             return .failure(error)
         }
