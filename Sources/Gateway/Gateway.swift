@@ -20,8 +20,8 @@ public final class Gateway: Sendable {
         var contracts: [Identifier: SharedContract] = [:]
         /// Meters of an earlier process, of contracts that were not served since.
         var restored: [Identifier: ContractMeter] = [:]
-        var ports: [UInt16: [ListeningSocket]] = [:]
-        var unavailable: [UInt16: String] = [:]
+        var ports: [LeasedPort: PortSockets] = [:]
+        var unavailable: [LeasedPort: String] = [:]
         var unreachable: Set<Identifier> = []
         var generation: Int64 = 0
         var bound = BoundAddresses()
@@ -138,7 +138,7 @@ public final class Gateway: Sendable {
     public var boundAddresses: BoundAddresses { state.withLock { $0.bound } }
 
     /// Leased ports that are open now, ascending.
-    public var openPorts: [UInt16] { state.withLock { $0.ports.keys.sorted() } }
+    public var openPorts: [String] { state.withLock { $0.ports.keys.sorted().map(\.description) } }
 
     // MARK: The table
 
@@ -160,15 +160,15 @@ public final class Gateway: Sendable {
             for port in diff.closed { state.ports[port] = nil }
             let leased = index.verdicts.flatMap(\.ports)
             state.unavailable = state.unavailable.filter { failure in
-                leased.contains { $0.from <= failure.key && failure.key <= $0.to }
+                leased.contains { $0.contains(failure.key) }
             }
             let opened = state.isDraining ? [] : diff.opened.filter { openPort($0, &state) }
             let sockets = opened.map { ($0, state.ports[$0]!) }
-            for front in core.allFronts {
+            for (place, front) in core.allFronts.enumerated() {
                 front.submit { front in
                     front.apply(index, diff, shared)
                     for port in diff.closed { front.close(port: port) }
-                    for (port, sockets) in sockets { front.open(port: port, sockets) }
+                    for (port, sockets) in sockets { front.open(port: port, sockets, place: place) }
                 }
             }
             logger.debug(
@@ -191,12 +191,15 @@ public final class Gateway: Sendable {
     }
 
     /// Binds a leased port on every configured address, all or none.
-    private func openPort(_ port: UInt16, _ state: inout State) -> Bool {
+    private func openPort(_ port: LeasedPort, _ state: inout State) -> Bool {
         do throws(GatewayError) {
             let addresses = core.configuration.ports.map { host in
-                host.utf8.contains(0x3A) ? "[\(host)]:\(port)" : "\(host):\(port)"
+                host.utf8.contains(0x3A) ? "[\(host)]:\(port.number)" : "\(host):\(port.number)"
             }
-            state.ports[port] = try bind("port", addresses)
+            state.ports[port] =
+                port.isDatagram
+                ? PortSockets(datagrams: try bindDatagrams(addresses))
+                : PortSockets(listening: try bind("port", addresses))
             state.unavailable[port] = nil
             return true
         } catch {
@@ -204,6 +207,26 @@ public final class Gateway: Sendable {
             logger.warning("leased port cannot be opened", metadata: ["port": "\(port)", "reason": "\(error.reason)"])
             return false
         }
+    }
+
+    /// For every loop, a socket for every address.
+    private func bindDatagrams(_ addresses: [String]) throws(GatewayError) -> [[DatagramDescriptor]] {
+        var sockets: [[DatagramDescriptor]] = []
+        for _ in loops {
+            var own: [DatagramDescriptor] = []
+            for text in addresses {
+                guard let address = SocketAddress(text) else {
+                    throw GatewayError("bind port", text, reason: "not an address; write ip or [ip]")
+                }
+                do {
+                    own.append(try DatagramDescriptor(address))
+                } catch {
+                    throw GatewayError("bind port", text, reason: error.reason)
+                }
+            }
+            sockets.append(own)
+        }
+        return sockets
     }
 
     // MARK: About once a second
@@ -225,7 +248,9 @@ public final class Gateway: Sendable {
                     continue
                 }
                 let sockets = state.ports[port]!
-                for front in core.allFronts { front.submit { $0.open(port: port, sockets) } }
+                for (place, front) in core.allFronts.enumerated() {
+                    front.submit { $0.open(port: port, sockets, place: place) }
+                }
             }
         }
     }

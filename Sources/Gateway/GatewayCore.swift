@@ -4,6 +4,9 @@ final class GatewayCore: Sendable {
     let clock = WallClock()
     /// Visitors over all loops.
     let visitors = SharedLoad()
+    /// Datagrams that wait to be taken up by another loop.
+    let passedDatagrams = SharedLoad()
+    static let mostPassedDatagrams: Int64 = 1024
     private let fronts = Lock([LoopBound<Front>]())
 
     init(_ configuration: GatewayConfiguration) {

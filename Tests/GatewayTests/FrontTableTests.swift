@@ -268,7 +268,7 @@ struct FrontRawTests {
         busy?.stop()
         busy = nil
         #expect(await comesTrue { await world.gateway.conditions().first?.state == .deployed })
-        #expect(world.gateway.openPorts == [port])
+        #expect(world.gateway.openPorts == ["\(port)"])
         await world.stop()
     }
 

@@ -40,7 +40,7 @@ extension RoutingIndex {
         text(permit(serverName: Array(name.utf8), visitor: nil, at: 1000))
     }
 
-    fileprivate func ask(port: UInt16) -> String { text(permit(port: port, visitor: nil, at: 1000)) }
+    fileprivate func ask(port: UInt16) -> String { text(permit(port: LeasedPort(port, .tcp), visitor: nil, at: 1000)) }
 
     private func text(_ decision: Decision) -> String {
         switch decision {
@@ -205,7 +205,7 @@ struct RoutingIndexTests {
 struct RoutingAdmissionTests {
     private func conditions(
         _ list: [Route],
-        unavailable: [UInt16: String] = [:],
+        unavailable: [LeasedPort: String] = [:],
         unreachable: Set<Identifier> = []
     ) -> [String] {
         index(list).conditions(unavailable: unavailable, unreachable: unreachable).map {
@@ -220,7 +220,15 @@ struct RoutingAdmissionTests {
         #expect(conditions([routes().http(tls: .terminate)]) == ["rejected/UnsupportedValue"])
         #expect(conditions([routes().http(conn: .overlay)]) == ["rejected/UnsupportedValue"])
         #expect(conditions([routes().http(conn: .reverseRaw)]) == ["rejected/UnsupportedValue"])
-        #expect(conditions([routes().tcp(5...5, kind: .udp)]) == ["rejected/UnsupportedValue"])
+        #expect(conditions([routes().tcp(5...5, kind: .udp)]) == ["deployed/Accepted"])
+        #expect(
+            conditions([routes().tcp(5...5, kind: .udp)], unavailable: [5: "in use"]) == ["deployed/Accepted"],
+            "a TCP port of the same number is another port"
+        )
+        #expect(
+            conditions([routes().tcp(5...5, kind: .udp)], unavailable: [LeasedPort(5, .udp): "in use"])
+                == ["rejected/PortUnavailable"]
+        )
         #expect(
             conditions([routes().http(), routes().http("b.example", tls: .terminate)]) == ["rejected/UnsupportedValue"]
         )
@@ -430,4 +438,9 @@ struct RoutingBalanceTests {
             #expect(abs(Double(count) - expected) < expected * 0.3, "\(counts)")
         }
     }
+}
+
+/// A number alone is a TCP port.
+extension LeasedPort: ExpressibleByIntegerLiteral {
+    public init(integerLiteral value: UInt16) { self.init(value, .tcp) }
 }

@@ -74,7 +74,7 @@ public struct GatewayStatus: Sendable {
         generation: Int64,
         isDraining: Bool,
         loops: [LoopStatus],
-        unavailable: [UInt16: String],
+        unavailable: [LeasedPort: String],
         unreachable: Set<Identifier>,
         visitors: SharedLoad,
         shared: [Identifier: SharedContract],
@@ -163,7 +163,9 @@ public struct GatewayStatus: Sendable {
                 if !list[place].hosts.contains(where: { $0.utf8.elementsEqual(host.utf8) }) {
                     list[place].hosts.append(host)
                 }
-            case .ports(let from, let to): list[place].ports.append(from == to ? "\(from)" : "\(from)-\(to)")
+            case .ports(let from, let to):
+                let port = LeasedPort(from, route.kind).description
+                list[place].ports.append(from == to ? port : "\(port)-\(to)")
             }
         }
         return list

@@ -31,7 +31,8 @@ final class Front: Handler {
     private var balancers: [RouteKey: Balancer] = [:]
     private var output: [UInt8] = []
     var listeners: [Acceptor] = []
-    var ports: [UInt16: [Acceptor]] = [:]
+    var ports: [LeasedPort: [Acceptor]] = [:]
+    var datagramPorts: [LeasedPort: [DatagramPort]] = [:]
     var adminListeners: [Acceptor] = []
     var tunnels: [TunnelServer] = []
     var presence = AgentPresence()
@@ -156,6 +157,20 @@ final class Front: Handler {
         return false
     }
 
+    /// Counts a flow of datagrams in; false when the gateway is full.
+    func admitFlow() -> Bool { core.visitors.enter(limit: Int64(limits.connections)) }
+
+    /// Runs a body on another loop, unless too many wait there already.
+    func passOn(to place: Int, _ body: @escaping @Sendable (Front) -> Void) {
+        let passed = core.passedDatagrams
+        guard passed.enter(limit: GatewayCore.mostPassedDatagrams) else { return }
+        let accepted = core.onFront(place) { front in
+            passed.leave()
+            body(front)
+        }
+        if !accepted { passed.leave() }
+    }
+
     /// Passes an HTTP connection, with what was read of it, to another loop.
     func hand(over leg: Leg, _ visitor: Visitor, _ carry: [UInt8], to place: Int) {
         let descriptor = leg.release()
@@ -256,6 +271,7 @@ final class Front: Handler {
         listeners = []
         for port in ports.values.joined() { port.close() }
         ports = [:]
+        for port in Array(datagramPorts.values.joined()) { port.close() }
         for tunnel in tunnels { tunnel.goAway(.drain, drain: duration, "The gateway is going down") }
     }
 

@@ -8,11 +8,12 @@ enum ProxyHeader {
     static func bytes(
         version: Int,
         source: (IPAddress, UInt16),
-        destination: (IPAddress, UInt16)
+        destination: (IPAddress, UInt16),
+        isDatagram: Bool = false
     ) -> [UInt8] {
         switch version {
         case 1: text(source, destination)
-        case 2: binary(source, destination)
+        case 2: binary(source, destination, isDatagram)
         default: []
         }
     }
@@ -27,16 +28,22 @@ enum ProxyHeader {
         return Array("PROXY \(family) \(source.0) \(destination.0) \(source.1) \(destination.1)\r\n".utf8)
     }
 
-    private static func binary(_ source: (IPAddress, UInt16), _ destination: (IPAddress, UInt16)) -> [UInt8] {
+    private static func binary(
+        _ source: (IPAddress, UInt16),
+        _ destination: (IPAddress, UInt16),
+        _ isDatagram: Bool
+    ) -> [UInt8] {
+        // STREAM is 1, DGRAM is 2, in the lower half of the byte.
+        let transport: UInt8 = isDatagram ? 2 : 1
         var addresses: [UInt8] = []
         let family: UInt8
         switch (source.0, destination.0) {
         case (.v4(let from), .v4(let to)):
-            family = 0x11
+            family = 0x10 | transport
             append(from, to: &addresses)
             append(to, to: &addresses)
         case (.v6(let fromHigh, let fromLow), .v6(let toHigh, let toLow)):
-            family = 0x21
+            family = 0x20 | transport
             for word in [fromHigh, fromLow, toHigh, toLow] { append(word, to: &addresses) }
         default:
             // Version 2, command PROXY, family unspecified: the workload takes the connection as it is.

@@ -21,9 +21,14 @@ final class Visitor: Sendable {
     var passedOn: Visitor { Visitor(peer: peer, local: local, hops: hops + 1) }
 
     /// The PROXY header of a version; empty for 0.
-    func proxyHeader(_ version: Int) -> [UInt8] {
+    func proxyHeader(_ version: Int, isDatagram: Bool = false) -> [UInt8] {
         guard version > 0, let source = address, let destination = Self.address(of: local) else { return [] }
-        return ProxyHeader.bytes(version: version, source: (source, peer.port), destination: (destination, local.port))
+        return ProxyHeader.bytes(
+            version: version,
+            source: (source, peer.port),
+            destination: (destination, local.port),
+            isDatagram: isDatagram
+        )
     }
 
     private static func address(of socket: SocketAddress) -> IPAddress? {

@@ -63,6 +63,43 @@ enum Socket {
         return fd
     }
 
+    /// Binds a UDP socket that shares its address with others of this user; port 0 lets the kernel choose.
+    static func datagrams(on address: SocketAddress) throws(SocketError) -> Int32 {
+        let fd = CLinux.socket(address.family, datagramType, 0)
+        guard fd >= 0 else { throw SocketError("socket", address) }
+        set(fd, SOL_SOCKET, Int32(WEBGW_SO_REUSEPORT), 1)
+        if address.family == AF_INET6 { set(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+        enlarge(fd)
+        guard unsafe address.withSockaddr({ unsafe Glibc.bind(fd, $0, $1) }) == 0 else {
+            let error = SocketError("bind", address)
+            Glibc.close(fd)
+            throw error
+        }
+        return fd
+    }
+
+    /// A UDP socket that talks to one address.
+    static func datagrams(to address: SocketAddress) throws(SocketError) -> Int32 {
+        let fd = CLinux.socket(address.family, datagramType, 0)
+        guard fd >= 0 else { throw SocketError("socket", address) }
+        enlarge(fd)
+        guard unsafe address.withSockaddr({ unsafe Glibc.connect(fd, $0, $1) }) == 0 else {
+            let error = SocketError("connect", address)
+            Glibc.close(fd)
+            throw error
+        }
+        return fd
+    }
+
+    /// As much room for datagrams as the system grants, up to 4 MiB each way.
+    private static func enlarge(_ fd: Int32) {
+        set(fd, SOL_SOCKET, SO_RCVBUF, 4 << 20)
+        set(fd, SOL_SOCKET, SO_SNDBUF, 4 << 20)
+    }
+
+    private static let datagramType =
+        Int32(SOCK_DGRAM.rawValue) | Int32(WEBGW_SOCK_NONBLOCK | WEBGW_SOCK_CLOEXEC)
+
     /// Accepts one connection, or returns nil with errno set.
     static func accept(_ listener: Int32) -> (descriptor: Int32, peer: SocketAddress?)? {
         var storage = sockaddr_storage()

@@ -103,6 +103,14 @@ enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Lends the kernel's form of the address.
     func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        let (storage, length) = storage
+        return unsafe withUnsafePointer(to: storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, length) }
+        }
+    }
+
+    /// The kernel's form of the address.
+    var storage: (sockaddr_storage, socklen_t) {
         var storage = sockaddr_storage()
         var length = socklen_t(0)
         switch self {
@@ -133,9 +141,7 @@ enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
                 for (index, byte) in bytes.enumerated() { unsafe raw[2 + index] = byte }
             }
         }
-        return unsafe withUnsafePointer(to: &storage) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, length) }
-        }
+        return (storage, length)
     }
 
     /// The host alone, without brackets; the path of a Unix socket.

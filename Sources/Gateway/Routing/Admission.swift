@@ -19,7 +19,7 @@ struct ContractVerdict: Hashable, Sendable {
     var outcome: Outcome
     /// Hosts that wait for a proof by DNS, beside what is served.
     var unproven: Int
-    var ports: [PortRange]
+    var ports: [LeasedRange]
 }
 
 /// Decides which contracts of a table are served: what is offered, and who owns a host (section 12.2 of the protocol).
@@ -95,7 +95,8 @@ struct Admission {
             } else {
                 candidate.hosts[host] = rank
             }
-        case .ports(let from, let to): candidate.verdict.ports.append(PortRange(from: from, to: to))
+        case .ports(let from, let to):
+            candidate.verdict.ports.append(LeasedRange(range: PortRange(from: from, to: to), kind: route.kind))
         }
     }
 
@@ -105,7 +106,6 @@ struct Admission {
         case .reverseRaw: return "conn reverse-raw"
         case .overlay: return "conn overlay"
         }
-        if route.kind == .udp { return "kind udp of expose \(route.expose)" }
         if case .http(_, _, .terminate, _, _, _) = route.target { return "tls terminate of expose \(route.expose)" }
         return nil
     }

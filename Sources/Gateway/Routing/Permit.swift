@@ -73,8 +73,8 @@ extension RoutingIndex {
         decide(tls.lookUp(name.span, 0..<name.count), visitor, now)
     }
 
-    /// May a visitor open a connection to this leased port?
-    func permit(port: UInt16, visitor: IPAddress?, at now: Timestamp) -> Decision {
+    /// May a visitor open a connection, or a flow of datagrams, to this leased port?
+    func permit(port: LeasedPort, visitor: IPAddress?, at now: Timestamp) -> Decision {
         decide(ports[port], visitor, now)
     }
 

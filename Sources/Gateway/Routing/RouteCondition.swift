@@ -34,13 +34,13 @@ extension RoutingIndex {
     /// - Parameters:
     ///   - unavailable: leased ports that could not be bound, with the reason.
     ///   - unreachable: contracts that have had no agent for longer than a restart takes.
-    func conditions(unavailable: [UInt16: String], unreachable: Set<Identifier>) -> [RouteCondition] {
+    func conditions(unavailable: [LeasedPort: String], unreachable: Set<Identifier>) -> [RouteCondition] {
         verdicts.compactMap { condition(of: $0, unavailable, unreachable) }
     }
 
     private func condition(
         of verdict: ContractVerdict,
-        _ unavailable: [UInt16: String],
+        _ unavailable: [LeasedPort: String],
         _ unreachable: Set<Identifier>
     ) -> RouteCondition? {
         let (id, version) = (verdict.contract, verdict.version)
@@ -60,7 +60,7 @@ extension RoutingIndex {
         case .served, .waitsForProof: break
         }
         for (port, reason) in unavailable.sorted(by: { $0.key < $1.key })
-        where verdict.ports.contains(where: { $0.from <= port && port <= $0.to }) {
+        where verdict.ports.contains(where: { $0.contains(port) }) {
             return RouteCondition(id, version, .rejected, .portUnavailable, "port \(port): \(reason)")
         }
         if verdict.outcome == .waitsForProof {

@@ -11,7 +11,7 @@ struct RoutingIndex: Sendable {
     let routes: [ServedRoute]
     let http: HostIndex<PathIndex<ServedRoute>>
     let tls: HostIndex<ServedRoute>
-    let ports: [UInt16: ServedRoute]
+    let ports: [LeasedPort: ServedRoute]
     let byKey: [RouteKey: ServedRoute]
     /// Slots of the contracts that are taken.
     let slots: [Identifier: Int]
@@ -32,7 +32,7 @@ struct RoutingIndex: Sendable {
         var routes: [ServedRoute] = []
         var slots: [Identifier: Int] = [:]
         var byKey: [RouteKey: ServedRoute] = [:]
-        var ports: [UInt16: ServedRoute] = [:]
+        var ports: [LeasedPort: ServedRoute] = [:]
         var names: [String: ServedRoute] = [:]
         var hosts: [String: [(path: String, value: ServedRoute)]] = [:]
         var keys: [Identifier: Set<PublicKey>] = [:]
@@ -56,7 +56,7 @@ struct RoutingIndex: Sendable {
             switch route.target {
             case .http(let host, let path, _, _, _, _): hosts[host, default: []].append((path, served))
             case .tls(let host, _, _): names[host] = served
-            case .ports(let from, let to): for port in from...to { ports[port] = served }
+            case .ports(let from, let to): for port in from...to { ports[LeasedPort(port, route.kind)] = served }
             }
         }
         self.contracts = contracts

@@ -5,9 +5,9 @@ internal import Contracts
 /// Contracts that are not named here are not touched by the change.
 struct TableDiff: Equatable, Sendable {
     /// Ports to open, ascending.
-    var opened: [UInt16] = []
+    var opened: [LeasedPort] = []
     /// Ports to close, ascending.
-    var closed: [UInt16] = []
+    var closed: [LeasedPort] = []
     /// Contracts with a route that appeared, went or changed.
     var touched: Set<Identifier> = []
     /// Contracts that are no longer served.

@@ -119,22 +119,23 @@ final class AgentSession: MuxDelegate {
     func mux(_ mux: Mux, isAsked stream: UInt32, payload: [UInt8]) {
         guard isWelcome else { return refuse(mux, "OPEN before WELCOME") }
         guard let request = StreamOpen(payload) else { return refuse(mux, "OPEN is malformed") }
-        guard let exposures = core.contracts[request.contract], request.kind != "udp" else {
+        guard let exposures = core.contracts[request.contract] else {
             return mux.stageReset(stream: stream, .refused)
         }
         guard let target = exposures[request.expose] else { return mux.stageReset(stream: stream, .noSuchExposure) }
         let flow = core.flow(of: request.contract, at: node)
+        let join = request.kind == ExposeKind.udp.rawValue ? forwardDatagrams : dial
         switch target.place {
-        case .address(let address): dial(address, mux.accept(stream, flow: flow))
+        case .address(let address): join(address, mux.accept(stream, flow: flow))
         case .name(let host, let port):
             let stream = mux.accept(stream, flow: flow)
             let wait = PendingDial()
             stream.owner = wait
-            core.resolve(host, port) { [weak self] addresses in
-                guard let self, !stream.isClosed else { return }
+            core.resolve(host, port) { addresses in
+                guard !stream.isClosed else { return }
                 guard let address = addresses.first else { return stream.reset(.dialFailed) }
-                self.dial(address, stream)
-                if wait.hasFinished { stream.retellFinish() }
+                join(address, stream)
+                wait.hand(to: stream)
                 stream.resumeReceiving()
             }
         }
@@ -152,9 +153,32 @@ final class AgentSession: MuxDelegate {
         }
     }
 
+    /// Passes the datagrams of the stream on to a local UDP service.
+    private func forwardDatagrams(_ address: SocketAddress, _ stream: Stream) {
+        if case .unix = address { return stream.reset(.noSuchExposure) }
+        do throws(SocketError) {
+            _ = try DatagramLink(stream, target: address)
+        } catch {
+            stream.reset(error.code == EMFILE || error.code == ENFILE ? .limit : .dialFailed)
+        }
+    }
+
     /// Holds the place of a local connection whose address is being looked up.
     private final class PendingDial: StreamOwner {
-        private(set) var hasFinished = false
+        private var hasFinished = false
+        private var datagrams = DatagramQueue()
+
+        /// Tells the stream's new owner what came in the meantime.
+        func hand(to stream: Stream) {
+            datagrams.drain { stream.owner?.receive(datagram: $0) ?? true }
+            if hasFinished { stream.retellFinish() }
+        }
+
+        func receive(datagram: [UInt8]) -> Bool {
+            datagrams.append(datagram)
+            return true
+        }
+
         func receive(_ bytes: Span<UInt8>) -> Int { 0 }
         func receiveFinish() { hasFinished = true }
         func receiveReset(_ code: ResetCode) {}

@@ -86,8 +86,7 @@ extension Mux {
             goneAway = .goneAway(message.code, message: message.message)
             delegate?.mux(self, received: type, payload: payload)
         case .datagram:
-            // Not offered in this version: the stream is refused, the session goes on.
-            guard let stream = known(id) else { return }
+            guard let stream = known(id), !stream.receive(datagram: payload) else { return }
             let owner = stream.owner
             stream.reset(.refused)
             owner?.receiveReset(.refused)

@@ -10,6 +10,14 @@ extension Mux {
         return output.room - Frame.headerLength * 20
     }
 
+    /// Whether a datagram of so many bytes may be staged now.
+    func hasRoom(forDatagram count: Int) -> Bool {
+        guard !isCongested else { return false }
+        let needed = count + Frame.headerLength
+        if output.room < needed { push() }
+        return !isCongested && output.room >= needed
+    }
+
     func stage(_ type: FrameType, stream: UInt32, _ payload: Span<UInt8>) {
         guard isOpen else { return }
         output.append(header: Frame.header(type, stream: stream, length: payload.count))

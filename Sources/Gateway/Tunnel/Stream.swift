@@ -14,9 +14,14 @@ protocol StreamOwner: AnyObject {
 
     /// A send that took less than it was given may be tried again.
     func streamCanSend()
+
+    /// A datagram came; false when the stream is none of datagrams, and is refused.
+    func receive(datagram: [UInt8]) -> Bool
 }
 
 extension StreamOwner {
+    func receive(datagram: [UInt8]) -> Bool { false }
+
     func receive(_ bytes: Span<UInt8>, parts: [Range<Int>]) -> Int {
         var taken = 0
         for part in parts {
@@ -89,6 +94,35 @@ final class Stream {
             sent += count
         }
         return sent
+    }
+
+    /// Stages one datagram; false when the session is congested or the contract's rate used up: `streamCanSend` comes later.
+    func send(datagram bytes: Span<UInt8>) -> Bool {
+        guard !isClosed else { return true }
+        // A datagram goes as a whole: one that is larger than what the rate allows now is paid for later.
+        if let pacer = flow.sending, pacer.allowance(for: self) == 0 {
+            wantsToSend = true
+            return false
+        }
+        guard mux.hasRoom(forDatagram: bytes.count) else {
+            wantsToSend = true
+            mux.block(self)
+            return false
+        }
+        mux.stage(.datagram, stream: id, bytes)
+        flow.didSend(bytes.count)
+        return true
+    }
+
+    /// Hands a datagram to the owner, or drops it when the contract's rate is used up; false when the owner takes none.
+    func receive(datagram: [UInt8]) -> Bool {
+        guard !isClosed, let owner else { return true }
+        flow.didReceive(datagram.count)
+        if let pacer = flow.receiving {
+            guard pacer.allowance(for: self) > 0 else { return true }
+            pacer.charge(datagram.count)
+        }
+        return owner.receive(datagram: datagram)
     }
 
     /// Reads a leg straight into the tunnel's stage: no copy, one system call for up to `limit` bytes.

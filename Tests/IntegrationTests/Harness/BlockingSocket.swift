@@ -72,7 +72,7 @@ final class BlockingSocket: Sendable {
         }
     }
 
-    private static func withAddress(
+    static func withAddress(
         _ address: String,
         _ port: UInt16,
         _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32

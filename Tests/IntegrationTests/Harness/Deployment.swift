@@ -92,10 +92,11 @@ final class Deployment {
         try write(
             "\(name)-offer.yaml",
             """
-            kinds: [http, tcp, tls]
+            kinds: [http, tcp, tls, udp]
             modes: [reverse-tls]
             tcp: [{ from: \(range.lowerBound), to: \(range.upperBound) }]
             bps: 100Gbit
+            udp: [{ from: \(range.lowerBound), to: \(range.upperBound) }]
             """
         )
         let node =

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <sys/un.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -16,12 +18,22 @@ extern ssize_t webgw_splice(int in, long long *in_offset, int out, long long *ou
                             unsigned int flags) __asm__("splice");
 extern int webgw_thread_name(pthread_t thread, const char *name) __asm__("pthread_setname_np");
 
+struct webgw_message {
+    struct msghdr header;
+    unsigned int length;
+};
+extern int webgw_recvmmsg(int fd, struct webgw_message *messages, unsigned int count, int flags,
+                          struct timespec *timeout) __asm__("recvmmsg");
+extern int webgw_sendmmsg(int fd, struct webgw_message *messages, unsigned int count, int flags) __asm__("sendmmsg");
+
 enum {
+    WEBGW_DATAGRAM_BATCH = 64,
     WEBGW_SPLICE_F_MOVE = 1,
     WEBGW_SPLICE_F_NONBLOCK = 2,
     WEBGW_SOCK_NONBLOCK = 04000,
     WEBGW_SOCK_CLOEXEC = 02000000,
     WEBGW_TCP_USER_TIMEOUT = 18,
+    WEBGW_SO_REUSEPORT = 15,
 };
 
 /// Smoothed round-trip time of a TCP socket in microseconds, as the kernel measured it; 0 when unknown.
@@ -30,5 +42,50 @@ static inline unsigned int webgw_round_trip_microseconds(int fd) {
     socklen_t length = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
     return info.tcpi_rtt;
+}
+
+/// Receives up to `count` (at most WEBGW_DATAGRAM_BATCH) datagrams, each into a slot of `slot` bytes of its own. Gives the
+/// number received, or -1 with errno set.
+static inline int webgw_receive_datagrams(int fd, unsigned char *bytes, unsigned int slot, unsigned int count,
+                                          struct sockaddr_storage *names, unsigned int *name_lengths,
+                                          unsigned int *lengths) {
+    struct webgw_message messages[WEBGW_DATAGRAM_BATCH] = {0};
+    struct iovec parts[WEBGW_DATAGRAM_BATCH];
+    if (count > WEBGW_DATAGRAM_BATCH) count = WEBGW_DATAGRAM_BATCH;
+    for (unsigned int i = 0; i < count; i++) {
+        parts[i].iov_base = bytes + (size_t)i * slot;
+        parts[i].iov_len = slot;
+        messages[i].header.msg_iov = &parts[i];
+        messages[i].header.msg_iovlen = 1;
+        messages[i].header.msg_name = &names[i];
+        messages[i].header.msg_namelen = sizeof names[i];
+    }
+    int received = webgw_recvmmsg(fd, messages, count, 0, 0);
+    for (int i = 0; i < received; i++) {
+        lengths[i] = messages[i].length;
+        name_lengths[i] = messages[i].header.msg_namelen;
+    }
+    return received;
+}
+
+/// Sends `count` (at most WEBGW_DATAGRAM_BATCH) datagrams that lie one behind the other; a name of length 0 stands for the
+/// peer of a connected socket. Gives the number sent, or -1 with errno set.
+static inline int webgw_send_datagrams(int fd, unsigned char *bytes, const unsigned int *lengths, unsigned int count,
+                                       struct sockaddr_storage *names, const unsigned int *name_lengths) {
+    struct webgw_message messages[WEBGW_DATAGRAM_BATCH] = {0};
+    struct iovec parts[WEBGW_DATAGRAM_BATCH];
+    if (count > WEBGW_DATAGRAM_BATCH) count = WEBGW_DATAGRAM_BATCH;
+    for (unsigned int i = 0; i < count; i++) {
+        parts[i].iov_base = bytes;
+        parts[i].iov_len = lengths[i];
+        bytes += lengths[i];
+        messages[i].header.msg_iov = &parts[i];
+        messages[i].header.msg_iovlen = 1;
+        if (name_lengths[i] > 0) {
+            messages[i].header.msg_name = &names[i];
+            messages[i].header.msg_namelen = name_lengths[i];
+        }
+    }
+    return webgw_sendmmsg(fd, messages, count, 0);
 }
 #endif

@@ -8,11 +8,12 @@ struct OfferFile {
     static let standard = Offer(
         bps: 1_000_000_000,
         conns: 10_000,
-        kinds: [.http, .tcp, .tls],
+        kinds: [.http, .tcp, .tls, .udp],
         modes: [.reverseTLS],
         // XXX is ISO 4217's code for "no currency".
         price: Price(currency: "XXX", gib: "0", hour: "0"),
-        tcp: [PortRange(from: 20_000, to: 29_999)]
+        tcp: [PortRange(from: 20_000, to: 29_999)],
+        udp: [PortRange(from: 20_000, to: 29_999)]
     )
 
     init(_ path: String) throws(CommandFailure) {
@@ -29,7 +30,9 @@ struct OfferFile {
         if let value = top["modes"] { offer.modes = try Self.words(value, ConnectionMode.allCases) }
         if let value = top["price"] { offer.price = try Self.price(value) }
         offer.tcp = try Self.ports("tcp", offer.kinds.contains(.tcp), top["tcp"], offer.tcp, file.root)
-        offer.udp = try Self.ports("udp", offer.kinds.contains(.udp), top["udp"], nil, file.root)
+        // A file that names the kinds names the UDP ports too.
+        let standard = top["kinds"] == nil ? offer.udp : nil
+        offer.udp = try Self.ports("udp", offer.kinds.contains(.udp), top["udp"], standard, file.root)
         self.offer = offer
     }
 
