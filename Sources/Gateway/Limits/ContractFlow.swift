@@ -1,6 +1,6 @@
 /// What the streams of one contract share on one loop: the bytes they carried, and the contract's rate. Loop-owned.
 ///
-/// Counted is the payload of DATA frames, so both ends of a session count the same bytes.
+/// Counted is the payload of DATA and DATAGRAM frames, so both ends of a session count the same bytes.
 final class ContractFlow {
     /// Bytes sent into the tunnel since this object was made.
     private(set) var sent: Int64 = 0
