@@ -5,7 +5,6 @@
 #include <sys/types.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <sys/un.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -23,7 +22,7 @@ struct webgw_message {
     unsigned int length;
 };
 extern int webgw_recvmmsg(int fd, struct webgw_message *messages, unsigned int count, int flags,
-                          struct timespec *timeout) __asm__("recvmmsg");
+                          void *timeout) __asm__("recvmmsg");
 extern int webgw_sendmmsg(int fd, struct webgw_message *messages, unsigned int count, int flags) __asm__("sendmmsg");
 
 enum {
