@@ -57,6 +57,9 @@ internal import Foundation
         set(CURLOPT_LOW_SPEED_LIMIT, request.slowBytesPerSecond)
         set(CURLOPT_LOW_SPEED_TIME, max(1, request.slowTime.milliseconds / 1000))
         if request.acceptsGzip { set(CURLOPT_ACCEPT_ENCODING, "gzip") }
+        if let authority = request.authority { set(CURLOPT_CAINFO, authority) }
+        if let certificate = request.certificate { set(CURLOPT_SSLCERT, certificate) }
+        if let key = request.certificateKey { set(CURLOPT_SSLKEY, key) }
         _ = unsafe webgw_curl_set_offset(handle, CURLOPT_MAXFILESIZE_LARGE, curl_off_t(request.bodyLimit))
 
         for (name, value) in request.headers {

@@ -25,6 +25,10 @@ struct HTTPRequest: Sendable {
     var userAgent: String
     /// Whether the body may come gzipped.
     var acceptsGzip = false
+    /// Files for TLS: the authorities to trust in place of the system's, and what the client shows of itself.
+    var authority: String?
+    var certificate: String?
+    var certificateKey: String?
 
     var url: String { source + path }
 }

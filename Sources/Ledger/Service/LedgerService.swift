@@ -30,11 +30,14 @@ public struct LedgerService: Service {
     private let interpose: @Sendable (LedgerStore) -> any CommitLog
     private let logger: Logger
     private let opened: LedgerDirectory.Opened
+    private let cluster: ClusterMember?
+    private let clusterOptions: ClusterOptions
 
     /// Opens the ledger, so that everything that is wrong with it is known before anything runs.
     ///
     /// - Parameters:
     ///   - dev: allows a ledger whose policy is `quorum none`.
+    ///   - cluster: used if the directory is that of a member of a cluster.
     ///   - onReady: called once with the host and the port that are bound, when requests are answered.
     /// - Throws: `LedgerDirectoryError` or `StoreError`.
     public init(
@@ -42,6 +45,7 @@ public struct LedgerService: Service {
         listen: Listen,
         dev: Bool,
         limits: ServiceLimits = ServiceLimits(),
+        cluster: ClusterOptions = ClusterOptions(),
         logger: Logger,
         onReady: @escaping @Sendable (_ host: String, _ port: Int) async -> Void
     ) throws {
@@ -50,6 +54,7 @@ public struct LedgerService: Service {
             listen: listen,
             dev: dev,
             limits: limits,
+            cluster: cluster,
             clock: { Int64(Date().timeIntervalSince1970) },
             interpose: { $0 },
             logger: logger,
@@ -63,6 +68,7 @@ public struct LedgerService: Service {
         listen: Listen,
         dev: Bool,
         limits: ServiceLimits,
+        cluster: ClusterOptions = ClusterOptions(),
         clock: @escaping @Sendable () -> Int64,
         interpose: @escaping @Sendable (LedgerStore) -> any CommitLog,
         logger: Logger,
@@ -75,7 +81,9 @@ public struct LedgerService: Service {
         self.onReady = onReady
         self.interpose = interpose
         self.logger = logger
+        clusterOptions = cluster
         opened = try LedgerDirectory.open(at: directory, isDevelopment: dev)
+        self.cluster = try ClusterMember(directory: directory, opened: opened, logger: logger)
     }
 
     /// Serves until the task is shut down gracefully: then it takes no more connections, answers what is open, and
@@ -86,7 +94,7 @@ public struct LedgerService: Service {
         let board = CheckpointBoard()
         let sequencer = Sequencer(
             resuming: opened.stored,
-            log: interpose(opened.store),
+            log: cluster?.log ?? interpose(opened.store),
             signer: opened.signer,
             board: board,
             limits: limits,
@@ -123,6 +131,7 @@ public struct LedgerService: Service {
             result = .failure(error)
         }
         board.close()
+        cluster?.shutdown()
         try await group.shutdownGracefully()
         try opened.store.close()
         opened.lock.release()
@@ -137,7 +146,10 @@ public struct LedgerService: Service {
     ) async throws {
         let size = opened.stored.head.size
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await sequencer.run() }
+            group.addTask {
+                guard let cluster else { return try await sequencer.run() }
+                try await cluster.run(sequencer, clusterOptions, listen: listen)
+            }
             group.addTask { try await snapshots.run() }
             group.addTask {
                 // A crash may have left a committed head without its checkpoint: it is shown before anybody can ask.

@@ -226,7 +226,7 @@ extension StoreError {
     /// Whether going on could harm the log.
     var isFinal: Bool {
         switch self {
-        case .unusable, .headMoved, .signingRefused, .notDurable, .diskUncertain: true
+        case .unusable, .headMoved, .signingRefused, .notDurable, .diskUncertain, .contradiction: true
         case .missing: false
         }
     }

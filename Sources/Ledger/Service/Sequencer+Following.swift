@@ -13,18 +13,18 @@ extension Sequencer {
             return false
         }
         guard committed.base == head.size, !committed.leaves.isEmpty else {
-            throw StoreError.unusable("the log goes on at entry \(committed.base), this server has \(head.size)")
+            throw StoreError.contradiction("the log goes on at entry \(committed.base), this server has \(head.size)")
         }
         var draft = Draft(on: head)
         for leaf in committed.leaves { try fold(leaf, in: &draft) }
         let made = draft.head.logHead
         guard made.root == committed.root, made.outcomes.root == committed.outcomeRoot ?? made.outcomes.root else {
-            throw StoreError.unusable(
+            throw StoreError.contradiction(
                 "the batch of another writer at entry \(committed.base) does not give the root that came with it"
             )
         }
         guard signer.canSign(draft.head.state) else {
-            throw StoreError.unusable(
+            throw StoreError.contradiction(
                 "after entry \(made.size - 1) this server cannot sign for the ledger's keys or witness policy; give it "
                     + "the key that the other servers use"
             )
@@ -44,17 +44,17 @@ extension Sequencer {
         let index = draft.head.size
         let parsed = ParsedEntry(leaf: leaf)
         guard case .entry(let entry) = parsed else {
-            throw StoreError.unusable("entry \(index) of another writer is none that a ledger logs")
+            throw StoreError.contradiction("entry \(index) of another writer is none that a ledger logs")
         }
         switch draft.fold(entry, parsed, SignatureVerdicts(), leaf: leaf, admits: { _ in true }) {
         case .accepted:
             return
         case .refused(let rejection):
-            throw StoreError.unusable(
+            throw StoreError.contradiction(
                 "entry \(index) of another writer has the code \(rejection.code.rawValue), and only ok is logged"
             )
         case .stopped:
-            throw StoreError.unusable("entry \(index) of another writer needs rules that this server does not know")
+            throw StoreError.contradiction("entry \(index) of another writer needs rules that this server does not know")
         }
     }
 }

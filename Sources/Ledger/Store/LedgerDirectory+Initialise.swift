@@ -52,6 +52,18 @@ extension LedgerDirectory {
         try check(genesis)
         let rootKey = newKey()
         let ledgerKey = newKey()
+        let leaf = leaf(of: genesis, rootKey: rootKey, ledgerKey: ledgerKey)
+        return try fill(path) { folder in
+            try write(rootKey, "\(folder)/\(Self.rootKey)")
+            try write(ledgerKey, "\(folder)/\(Self.ledgerKey)")
+            let id = try makeDatabase("\(folder)/\(database)", genesis: leaf)
+            return (id, CheckpointSigner(origin: genesis.origin, key: ledgerKey).verifierKey)
+        }
+    }
+
+    /// Lets `make` write the files of a new ledger into a folder inside `path`, and moves them to their places, the
+    /// database last: a directory with a database has its keys.
+    static func fill<Made>(_ path: String, _ make: (_ folder: String) throws -> Made) throws -> Made {
         let files = FileManager.default
         do {
             try files.createDirectory(
@@ -70,11 +82,8 @@ extension LedgerDirectory {
                 attributes: [.posixPermissions: 0o700]
             )
             do {
-                try write(rootKey, "\(folder)/\(Self.rootKey)")
-                try write(ledgerKey, "\(folder)/\(Self.ledgerKey)")
-                let made = try makeDatabase("\(folder)/\(database)", genesis, rootKey: rootKey, ledgerKey: ledgerKey)
-                // The database comes last: a directory with a database has its keys.
-                for name in [Self.rootKey, Self.ledgerKey].flatMap({ [$0, "\($0).pub"] }) + [database] {
+                let made = try make(folder)
+                for name in try files.contentsOfDirectory(atPath: folder).filter({ $0 != database }) + [database] {
                     try files.moveItem(atPath: "\(folder)/\(name)", toPath: "\(path)/\(name)")
                 }
                 try files.removeItem(atPath: folder)
@@ -125,15 +134,9 @@ extension LedgerDirectory {
         try file.synchronize()
     }
 
-    private static func makeDatabase(
-        _ path: String,
-        _ genesis: Genesis,
-        rootKey: SigningKey,
-        ledgerKey: SigningKey
-    ) throws -> (ledgerID: Identifier, verifierKey: VerifierKey) {
-        let signer = CheckpointSigner(origin: genesis.origin, key: ledgerKey)
+    private static func leaf(of genesis: Genesis, rootKey: SigningKey, ledgerKey: SigningKey) -> [UInt8] {
         let body = GenesisBody(
-            keys: [signer.verifierKey],
+            keys: [CheckpointSigner(origin: genesis.origin, key: ledgerKey).verifierKey],
             limits: genesis.limits,
             name: genesis.name,
             origin: genesis.origin,
@@ -142,7 +145,11 @@ extension LedgerDirectory {
             root: Quorum([rootKey.publicKey]),
             time: genesis.time
         )
-        let leaf = EntryDraft.genesis(body, signer: rootKey.keyID).signed(by: [rootKey]).leaf
+        return EntryDraft.genesis(body, signer: rootKey.keyID).signed(by: [rootKey]).leaf
+    }
+
+    /// Makes the database of a log with one entry, and returns the ledger id.
+    static func makeDatabase(_ path: String, genesis leaf: [UInt8]) throws -> Identifier {
         var state = ContractState()
         guard case .outcome(let outcome) = state.fold(leaf), outcome.code == .ok, let id = outcome.id else {
             throw StoreError.unusable("the fold refuses the genesis")
@@ -174,7 +181,7 @@ extension LedgerDirectory {
         }
         try store.close()
         try synchronise(path)
-        return (id, signer.verifierKey)
+        return id
     }
 
     private static func reason(_ error: CocoaError) -> String {

@@ -49,7 +49,7 @@ public enum LedgerDirectory {
         }
     }
 
-    private static func readKey(_ path: String) throws -> SigningKey {
+    static func readKey(_ path: String) throws -> SigningKey {
         let attributes = try? FileManager.default.attributesOfItem(atPath: path)
         guard let attributes else { throw LedgerDirectoryError.keyFile(path, "does not exist") }
         let mode = (attributes[.posixPermissions] as? NSNumber)?.intValue ?? 0

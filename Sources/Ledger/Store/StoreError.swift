@@ -11,6 +11,9 @@ public enum StoreError: Error, Sendable, Hashable {
     /// The disk did not confirm that it holds what was written. What it holds is not known any more, and only a new
     /// process can find out.
     case diskUncertain(String)
+    /// What others wrote to a shared log is not to be used, or does not continue what this server holds. Never passes by
+    /// itself.
+    case contradiction(String)
     /// Nothing is stored at this place of the log.
     case missing(String)
 }
@@ -29,6 +32,7 @@ extension StoreError: CustomStringConvertible {
         case .diskUncertain(let what):
             "\(what), so what is on the disk is not known; the server ends rather than go on, and the next start writes "
                 + "and checks again what it finds"
+        case .contradiction(let reason): "the ledger stops: \(reason)"
         case .missing(let what): "the ledger database has no \(what)"
         }
     }

@@ -10,6 +10,6 @@ struct LedgerCommand: AsyncParsableCommand {
               gw-node ledger init /var/lib/ledger --origin ledger.example.org --dev
               gw-node ledger serve /var/lib/ledger --listen 127.0.0.1:8080 --dev
             """,
-        subcommands: [LedgerInitCommand.self, LedgerServeCommand.self, LedgerFsckCommand.self]
+        subcommands: [LedgerInitCommand.self, LedgerJoinCommand.self, LedgerServeCommand.self, LedgerFsckCommand.self]
     )
 }

@@ -3,7 +3,7 @@ import Contracts
 import Ledger
 
 /// `ledger init`: keys, database and genesis of a new ledger.
-struct LedgerInitCommand: ParsableCommand {
+struct LedgerInitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
         abstract: "Make a ledger in an empty directory: its keys, its database and its first entry.",
@@ -14,6 +14,8 @@ struct LedgerInitCommand: ParsableCommand {
             Example:
               gw-node ledger init /var/lib/ledger --origin ledger.example.org --dev
               gw-node ledger init /var/lib/ledger --origin ledger.example.org --policy policy.txt --name "Example"
+              gw-node ledger init /var/lib/ledger --origin ledger.example.org --dev \
+                --etcd http://10.0.0.1:2379,http://10.0.0.2:2379,http://10.0.0.3:2379 --cluster main
             """
     )
 
@@ -34,19 +36,23 @@ struct LedgerInitCommand: ParsableCommand {
     var reserved: [String] = []
     @Flag(name: .customLong("dev"), help: "A trial ledger without witnesses (`quorum none`).")
     var isDevelopment = false
+    @OptionGroup var cluster: EtcdOptions
     @OptionGroup var common: CommonOptions
 
-    func run() throws {
-        let made = try LedgerDirectory.initialise(
-            at: directory,
-            LedgerDirectory.Genesis(
-                origin: origin,
-                name: name ?? String(decoding: origin.utf8.prefix(64), as: UTF8.self),
-                policy: try witnessPolicy(),
-                reserved: reserved,
-                time: Posix.now()
-            )
+    func run() async throws {
+        let genesis = LedgerDirectory.Genesis(
+            origin: origin,
+            name: name ?? String(decoding: origin.utf8.prefix(64), as: UTF8.self),
+            policy: try witnessPolicy(),
+            reserved: reserved,
+            time: Posix.now()
         )
+        let made =
+            if let cluster = try cluster.file() {
+                try await LedgerDirectory.initialise(at: directory, genesis, cluster: cluster)
+            } else {
+                try LedgerDirectory.initialise(at: directory, genesis)
+            }
         common.output.result(
             .object([
                 ("ledger_id", .string(made.ledgerID.hex)), ("origin", .string(origin)), ("dir", .string(directory)),

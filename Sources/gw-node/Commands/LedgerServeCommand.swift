@@ -41,6 +41,7 @@ struct LedgerServeCommand: AsyncParsableCommand {
         )
     )
     var snapshotEvery: UInt64?
+    @OptionGroup var cluster: ClusterServeOptions
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
@@ -59,6 +60,7 @@ struct LedgerServeCommand: AsyncParsableCommand {
             listen: address,
             dev: isDevelopment,
             limits: limits,
+            cluster: try cluster.options(),
             logger: logger
         ) { host, port in
             let shown = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
@@ -134,7 +136,7 @@ extension StoreError: CommandFailureConvertible {
     var commandFailure: CommandFailure {
         switch self {
         case .unusable, .notDurable, .missing: CommandFailure(.configuration, "\(self)")
-        case .headMoved, .signingRefused: CommandFailure(.refused, "\(self)")
+        case .headMoved, .signingRefused, .contradiction: CommandFailure(.refused, "\(self)")
         case .diskUncertain: CommandFailure(.tryAgain, code: "disk.uncertain", "\(self)")
         }
     }
