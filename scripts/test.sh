@@ -10,7 +10,7 @@ step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
 
 need_swift
 step "Debian packages"
-install_packages "${BUILD_PACKAGES[@]}" curl openssl python3
+install_packages "${BUILD_PACKAGES[@]}" curl openssl python3 etcd-server
 
 step "Form of the Swift sources (swift format lint --strict)"
 swift format lint --strict --recursive --parallel Sources Tests Package.swift

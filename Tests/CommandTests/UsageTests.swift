@@ -13,7 +13,7 @@ struct UsageTests {
         "", "keys", "keys new", "keys show", "twin", "twin create", "twin show", "setup", "farm", "farm create", "node",
         "node register", "name", "name reserve", "name release", "contract", "contract create", "contract show",
         "contract list", "contract update", "contract cancel", "run", "status", "tunnel", "expose", "audit",
-        "audit replay", "audit routes", "ledger", "ledger init", "ledger serve",
+        "audit replay", "audit routes", "ledger", "ledger init", "ledger join", "ledger serve",
     ]
 
     @Test("explains itself with an example", arguments: commands)
@@ -56,6 +56,31 @@ struct UsageTests {
         (["farm", "create", "--name", "No"], 2, "--name"),
         (["name", "reserve", "-x"], 2, "<name>"),
         (["name", "reserve", "a--b c"], 2, "a--b c"),
+        (["ledger", "init", "l", "--origin", "l.example", "--dev", "--etcd", "http://127.0.0.1:1"], 2, "--cluster"),
+        (
+            ["ledger", "init", "l", "--origin", "l.example", "--dev", "--etcd", "etcd:2379", "--cluster", "main"], 2,
+            "etcd:2379"
+        ),
+        (
+            [
+                "ledger", "init", "l", "--origin", "l.example", "--dev", "--etcd", "http://127.0.0.1:1", "--cluster",
+                "A",
+            ],
+            2, "\"A\""
+        ),
+        (
+            [
+                "ledger", "init", "l", "--origin", "l.example", "--dev", "--etcd", "http://127.0.0.1:1", "--cluster",
+                "main",
+            ], 69, "--etcd"
+        ),
+        (["ledger", "join", "l", "--ledger-id", pin, "--key", "no.key"], 2, "--etcd"),
+        (
+            [
+                "ledger", "join", "l", "--ledger-id", pin, "--key", "no.key", "--etcd", "http://127.0.0.1:1",
+                "--cluster", "main",
+            ], 78, "no.key"
+        ),
         (["contract", "create", "no.yaml"], 78, "no.yaml"),
         (["contract", "cancel", "abc"], 2, "64 hex digits"),
         (["node", "register", "--farm", "f", "--node-key", "k", "--name", "gw1", "--endpoint", "x=1"], 2, "x=1"),

@@ -54,7 +54,9 @@ extension Sequencer {
                 "entry \(index) of another writer has the code \(rejection.code.rawValue), and only ok is logged"
             )
         case .stopped:
-            throw StoreError.contradiction("entry \(index) of another writer needs rules that this server does not know")
+            throw StoreError.contradiction(
+                "entry \(index) of another writer needs rules that this server does not know"
+            )
         }
     }
 }

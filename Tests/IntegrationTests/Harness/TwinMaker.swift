@@ -18,6 +18,11 @@ struct TwinMaker: Sendable {
         client = try LedgerClient(urls: [deployment.ledgerURL])
     }
 
+    init(ledger: String, client: LedgerClient) {
+        self.ledger = Identifier(hex: ledger)!
+        self.client = client
+    }
+
     static func freshKey() throws -> SigningKey {
         var generator = SystemRandomNumberGenerator()
         return try SigningKey(seed: (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })

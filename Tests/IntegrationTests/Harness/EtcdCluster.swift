@@ -1,0 +1,106 @@
+import Foundation
+import TestSupport
+
+/// etcd processes on 127.0.0.1, each with a folder and ports of its own; ended when the test lets go of them.
+final class EtcdCluster {
+    private struct Node {
+        var name: String
+        var client: UInt16
+        var peer: UInt16
+        var process: Process?
+    }
+
+    private let folder: URL
+    private var nodes: [Node] = []
+
+    var endpoints: [String] { nodes.map { "http://127.0.0.1:\($0.client)" } }
+    var ports: [Int] { nodes.map { Int($0.client) } }
+
+    /// Starts `count` of them and waits until they have a leader.
+    init(_ count: Int, in folder: URL) async throws {
+        self.folder = folder
+        for number in 0..<count {
+            let (client, peer) = (try Loopback.freePort("127.0.0.1"), try Loopback.freePort("127.0.0.1"))
+            nodes.append(Node(name: "etcd\(number)", client: client, peer: peer))
+        }
+        for number in nodes.indices { try start(number) }
+        try await eventually(within: 60, "etcd has a leader") { await leader() != nil }
+    }
+
+    deinit {
+        for node in nodes {
+            if let process = node.process, process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        }
+    }
+
+    func start(_ number: Int) throws {
+        let node = nodes[number]
+        let peers = nodes.map { "\($0.name)=http://127.0.0.1:\($0.peer)" }.joined(separator: ",")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/etcd")
+        process.arguments = [
+            "--name", node.name, "--data-dir", folder.appendingPathComponent(node.name).path,
+            "--listen-client-urls", "http://127.0.0.1:\(node.client)",
+            "--advertise-client-urls", "http://127.0.0.1:\(node.client)",
+            "--listen-peer-urls", "http://127.0.0.1:\(node.peer)",
+            "--initial-advertise-peer-urls", "http://127.0.0.1:\(node.peer)",
+            "--initial-cluster", peers, "--initial-cluster-state", "new", "--log-level", "error",
+        ]
+        let log = folder.appendingPathComponent("\(node.name).log")
+        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
+        let output = try FileHandle(forWritingTo: log)
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        nodes[number].process = process
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    func killHard(_ number: Int) async throws {
+        guard let process = nodes[number].process else { return }
+        kill(process.processIdentifier, SIGKILL)
+        try await eventually("\(nodes[number].name) is gone") { !process.isRunning }
+    }
+
+    /// The node that leads now, by what the nodes that answer say.
+    func leader() async -> Int? {
+        for number in nodes.indices {
+            guard let status = try? await post(number, "maintenance/status", "{}"),
+                let header = status["header"] as? [String: Any], let own = header["member_id"] as? String,
+                let leader = status["leader"] as? String
+            else { continue }
+            if own == leader { return number }
+        }
+        return nil
+    }
+
+    /// Keys of the cluster `name` that begin with `kind`, ascending.
+    func keys(_ name: String, _ kind: String, from number: Int) async throws -> [String] {
+        func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
+        let (first, end) = ("webgw/\(name)/\(kind)/", "webgw/\(name)/\(kind)0")
+        let body = #"{"key":"\#(base64(first))","range_end":"\#(base64(end))","keys_only":true}"#
+        let rows = try await post(number, "kv/range", body)["kvs"] as? [[String: Any]] ?? []
+        return rows.compactMap { row in
+            (row["key"] as? String).flatMap { Data(base64Encoded: $0) }.map { String(decoding: $0, as: UTF8.self) }
+        }
+    }
+
+    private func post(_ number: Int, _ path: String, _ body: String) async throws -> [String: Any] {
+        let connection = try await Visitor("127.0.0.1", nodes[number].client)
+        try await connection.send(
+            "POST /v3/\(path) HTTP/1.1\r\nHost: etcd\r\nContent-Type: application/json\r\n"
+                + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        )
+        var answer: HTTPAnswer?
+        _ = try? await connection.read(within: .seconds(2)) {
+            answer = HTTPAnswer($0)
+            return answer != nil
+        }
+        await connection.close()
+        guard let answer, answer.status == 200,
+            let document = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [String: Any]
+        else { throw NeverHappened(description: "etcd did not answer \(path)") }
+        return document
+    }
+}
