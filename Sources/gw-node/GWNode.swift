@@ -28,7 +28,7 @@ struct GWNode: AsyncParsableCommand {
                 subcommands: [FarmCommand.self, NodeCommand.self, RunCommand.self, StatusCommand.self]
             ),
             CommandGroup(name: "Auditors", subcommands: [AuditCommand.self]),
-            CommandGroup(name: "Operators", subcommands: [LedgerCommand.self]),
+            CommandGroup(name: "Operators", subcommands: [LedgerCommand.self, WitnessCommand.self]),
         ]
     )
 

@@ -222,15 +222,30 @@ struct StoreDirectoryTests {
         }
     }
 
-    @Test("refuses to serve under a policy whose cosignatures it cannot collect", arguments: [true, false])
+    @Test(
+        "refuses to serve under a policy whose witnesses it cannot ask, and serves when it can",
+        arguments: [true, false]
+    )
     func quorumOfWitnesses(isDevelopment: Bool) throws {
         let key = try SigningKey(seed: Array(repeating: 3, count: 32))
         let witness = VerifierKey(name: "w.test", type: VerifierKey.cosignatureType, key: key.publicKey)
         let policy = try #require(WitnessPolicy("witness w \(witness)\nquorum w\n"))
         let made = try TestLedger.Made(policy: policy)
-        #expect(throws: LedgerDirectoryError.quorumNotCollected(made.directory)) {
-            try LedgerDirectory.open(at: made.directory, isDevelopment: isDevelopment)
+        let file = "\(made.directory)/witnesses"
+        func refuses(because reason: String) {
+            let error = #expect(throws: LedgerDirectoryError.self) {
+                try LedgerDirectory.open(at: made.directory, isDevelopment: isDevelopment)
+            }
+            let sentence = error?.description ?? ""
+            #expect(sentence.contains(reason), "\(sentence)")
         }
+        refuses(because: "0 of the policy's witnesses")
+        try "# where\n\(witness)\n".write(toFile: file, atomically: true, encoding: .utf8)
+        refuses(because: "line 2 is not")
+        try "\(witness) http://127.0.0.1:1\n".write(toFile: file, atomically: true, encoding: .utf8)
+        let opened = try LedgerDirectory.open(at: made.directory, isDevelopment: isDevelopment)
+        try opened.store.close()
+        opened.lock.release()
     }
 
     @Test("refuses a key file that others may read, that is malformed, or that is of another ledger")

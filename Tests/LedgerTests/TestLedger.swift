@@ -71,7 +71,7 @@ final class TestLedger: Sendable {
             let clock = clock
             let service = try LedgerService(
                 directory: directory,
-                listen: LedgerService.Listen(host: "127.0.0.1", port: 0),
+                listen: HTTPService.Listen(host: "127.0.0.1", port: 0),
                 dev: true,
                 limits: limits,
                 clock: { clock.now },

@@ -26,7 +26,7 @@ struct LiveLedger: Sendable {
         let ready = AsyncStream.makeStream(of: Int.self)
         let service = try LedgerService(
             directory: "\(folder)/ledger",
-            listen: LedgerService.Listen(host: "127.0.0.1", port: 0),
+            listen: HTTPService.Listen(host: "127.0.0.1", port: 0),
             dev: true,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
             onReady: { _, port in ready.continuation.yield(port) }

@@ -9,9 +9,9 @@ struct ClusterMember: Sendable {
 
     /// Nil for the directory of a ledger that is in no cluster.
     init?(directory: String, opened: LedgerDirectory.Opened, logger: Logger) throws {
-        guard let file = try ClusterFile.read(in: directory), let ledger = opened.stored.state.ledgerID else {
-            return nil
-        }
+        guard let file = try ClusterFile.read(in: directory), let ledger = opened.stored.state.ledgerID,
+            let verifierKey = opened.signer.verifierKey(in: opened.stored.state)
+        else { return nil }
         self.file = file
         etcd = try file.client()
         log = ClusterLog(
@@ -19,13 +19,13 @@ struct ClusterMember: Sendable {
             store: opened.store,
             etcd: etcd,
             ledger: ledger,
-            verifierKey: opened.signer.verifierKey,
+            verifierKey: verifierKey,
             logger: logger
         )
     }
 
     /// Runs the sequencer, and beside it keeps the member's row and collects what all members have.
-    func run(_ sequencer: Sequencer, _ options: ClusterOptions, listen: LedgerService.Listen) async throws {
+    func run(_ sequencer: Sequencer, _ options: ClusterOptions, listen: HTTPService.Listen) async throws {
         let host = listen.host.utf8.contains(UInt8(ascii: ":")) ? "[\(listen.host)]" : listen.host
         let membership = ClusterMembership(
             log: log,

@@ -63,13 +63,13 @@ extension LedgerDirectory {
             case .entry(let entry) = ParsedEntry(leaf: leaf), entry.id == ledgerID,
             case .genesis(let body) = entry.body
         else { throw ClusterError.foreign(key: row.key, reason: "it is not the genesis of the ledger \(ledgerID.hex)") }
-        let signer = CheckpointSigner(origin: body.origin, key: key)
-        guard body.keys.contains(signer.verifierKey) else { throw LedgerDirectoryError.foreignKey(keyFile) }
+        let verifierKey = CheckpointSigner.verifierKey(key, origin: body.origin)
+        guard body.keys.contains(verifierKey) else { throw LedgerDirectoryError.foreignKey(keyFile) }
         return try fill(path) { folder in
             try write(key, "\(folder)/\(ledgerKey)")
             try write(cluster, in: folder)
             _ = try makeDatabase("\(folder)/\(database)", genesis: leaf)
-            return signer.verifierKey
+            return verifierKey
         }
     }
 

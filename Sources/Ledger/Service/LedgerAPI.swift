@@ -8,14 +8,7 @@ internal import NIOCore
 ///
 /// Runs in hummingbird's tasks, beside the event loop; everything that reads the database goes through GRDB's queues.
 struct LedgerAPI: HTTPResponder {
-    /// What a request needs to know of its connection.
-    struct Context: InitializableFromSource {
-        let address: SocketAddress?
-
-        init(source: ApplicationRequestContextSource) {
-            address = source.channel.remoteAddress
-        }
-    }
+    typealias Context = HTTPService.Context
 
     private static let prefer = HTTPField.Name("Prefer") ?? .accept
 
@@ -88,6 +81,7 @@ struct LedgerAPI: HTTPResponder {
         case .receipt(let index): return try await receipt(index)
         case .transaction(let id): return try await transaction(id)
         case .description: return try description()
+        case .keyChange(let number): return try await keyChange(number)
         case .submissions: return try await submit(request, context)
         case .snapshot(.notes(let size)): return try await attest(size, request, context)
         case .snapshot(let resource): return try await snapshot(resource)
@@ -190,6 +184,23 @@ struct LedgerAPI: HTTPResponder {
         )
     }
 
+    /// The genesis is shown before anything is published: witnesses take the ledger's first keys from it, and it proves
+    /// itself by its id, which they have pinned.
+    private func keyChange(_ number: UInt64) async throws -> Answer {
+        let size = board.newest?.size ?? 0
+        guard let change = try await store.keyChange(number), number == 0 || change.index < size else {
+            throw Problem(.notFound("the published log has no entry \(number) of the key chain"))
+        }
+        return Answer(
+            .ok,
+            headers: [
+                .contentType: LedgerResource.keyChange(0).mediaType,
+                .cacheControl: "public, max-age=31536000, immutable",
+            ],
+            body: change.leaf
+        )
+    }
+
     // MARK: Entries
 
     private func submit(_ request: Request, _ context: Context) async throws -> Answer {
@@ -235,29 +246,7 @@ struct LedgerAPI: HTTPResponder {
     }
 
     func body(of request: Request) async throws -> [UInt8] {
-        let tooLarge = Problem(
-            ProblemDetails(413, "body.too_large", "a submission has at most \(limits.submissionBytes) bytes")
-        )
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.submissionBytes {
-            throw tooLarge
-        }
-        let (limit, time) = (limits.submissionBytes, limits.bodyTime)
-        return try await withThrowingTaskGroup(of: [UInt8].self) { group in
-            let stream = request.body
-            group.addTask {
-                do {
-                    return [UInt8](buffer: try await stream.collect(upTo: limit))
-                } catch is NIOTooManyBytesError {
-                    throw tooLarge
-                }
-            }
-            group.addTask {
-                try await Task.sleep(for: time)
-                throw Problem(ProblemDetails(408, "request.timeout", "the body did not arrive within \(time)"))
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? []
-        }
+        try await HTTPService.body(of: request, limit: limits.submissionBytes, within: limits.bodyTime)
     }
 
     private func transaction(_ id: Identifier) async throws -> Answer {

@@ -10,6 +10,8 @@ enum LedgerResource: Equatable {
     case description
     /// A file of a snapshot, or where its notes are handed in.
     case snapshot(SnapshotPath)
+    /// Entry of the key chain.
+    case keyChange(UInt64)
 
     /// Nil for a path that this server does not serve.
     init?(path: String) {
@@ -28,6 +30,9 @@ enum LedgerResource: Equatable {
             } else if path.hasPrefix("/receipts/"), path.hasSuffix(".tlog-proof") {
                 guard let index = Decimal53.parse(path.dropFirst(10).dropLast(11).utf8) else { return nil }
                 self = .receipt(index)
+            } else if path.hasPrefix("/keyset/") {
+                guard let number = Decimal53.parse(path.dropFirst(8).utf8) else { return nil }
+                self = .keyChange(number)
             } else {
                 return nil
             }
@@ -58,7 +63,7 @@ enum LedgerResource: Equatable {
         case .snapshot(.sizes), .snapshot(.manifest): "text/plain; charset=utf-8"
         case .tile, .snapshot(.proof), .snapshot(.chunk): "application/octet-stream"
         case .snapshot(.notes): "application/json"
-        case .transaction, .description: "application/json"
+        case .transaction, .description, .keyChange: "application/json"
         }
     }
 }

@@ -11,19 +11,8 @@ public import ServiceLifecycle
 ///
 /// The HTTP server has one event loop thread of its own; the database is never touched on it.
 public struct LedgerService: Service {
-    /// Address of the HTTP server; port 0 lets the system choose.
-    public struct Listen: Sendable, Hashable {
-        public var host: String
-        public var port: Int
-
-        public init(host: String, port: Int) {
-            self.host = host
-            self.port = port
-        }
-    }
-
     private let directory: String
-    private let listen: Listen
+    private let listen: HTTPService.Listen
     private let limits: ServiceLimits
     private let clock: @Sendable () -> Int64
     private let onReady: @Sendable (String, Int) async -> Void
@@ -42,7 +31,7 @@ public struct LedgerService: Service {
     /// - Throws: `LedgerDirectoryError` or `StoreError`.
     public init(
         directory: String,
-        listen: Listen,
+        listen: HTTPService.Listen,
         dev: Bool,
         limits: ServiceLimits = ServiceLimits(),
         cluster: ClusterOptions = ClusterOptions(),
@@ -65,7 +54,7 @@ public struct LedgerService: Service {
     /// For tests: with another clock, and something between the sequencer and the store.
     init(
         directory: String,
-        listen: Listen,
+        listen: HTTPService.Listen,
         dev: Bool,
         limits: ServiceLimits,
         cluster: ClusterOptions = ClusterOptions(),
@@ -86,16 +75,38 @@ public struct LedgerService: Service {
         self.cluster = try ClusterMember(directory: directory, opened: opened, logger: logger)
     }
 
+    /// What an operator should know about the witness policy before the ledger runs; nil when all is well.
+    public var policyWarning: String? {
+        guard let policy = opened.stored.state.policy else { return nil }
+        switch policy.quorum {
+        case .none:
+            return "no witness vouches for this ledger; its operator could show two histories; for trials only"
+        case .of(let k, let keys) where policy.allowsDisjointQuorums:
+            return
+                "\(k) of \(keys.count) witnesses make a quorum: two quorums need not share one, so two histories could "
+                + "both be cosigned; set a policy with more than half of them"
+        case .of:
+            return nil
+        }
+    }
+
     /// Serves until the task is shut down gracefully: then it takes no more connections, answers what is open, and
     /// ends with everything on the disk.
     ///
     /// - Throws: when the address cannot be bound, or when going on could sign a second history.
     public func run() async throws {
         let board = CheckpointBoard()
+        let collector = CosignatureCollector(
+            store: opened.store,
+            roster: opened.signer.roster,
+            limits: limits,
+            clock: clock,
+            logger: logger
+        )
         let sequencer = Sequencer(
             resuming: opened.stored,
             log: cluster?.log ?? interpose(opened.store),
-            signer: opened.signer,
+            publisher: CheckpointPublisher(store: opened.store, signer: opened.signer, collector: collector),
             board: board,
             limits: limits,
             clock: clock,
@@ -121,7 +132,12 @@ public struct LedgerService: Service {
         let result: Result<Void, any Error>
         do {
             try await withGracefulShutdownHandler {
-                try await run(application(api, on: group), sequencer, board, snapshots)
+                try await run(
+                    HTTPService.application(api, listen, limits, on: group, logger, onReady),
+                    sequencer,
+                    board,
+                    snapshots
+                )
             } onGracefulShutdown: {
                 // Long polls end at once, so that the server does not wait for them.
                 board.close()
@@ -132,6 +148,7 @@ public struct LedgerService: Service {
         }
         board.close()
         cluster?.shutdown()
+        await collector.shutdown()
         try await group.shutdownGracefully()
         try opened.store.close()
         opened.lock.release()
@@ -153,8 +170,11 @@ public struct LedgerService: Service {
             group.addTask { try await snapshots.run() }
             group.addTask {
                 // A crash may have left a committed head without its checkpoint: it is shown before anybody can ask.
-                // With a full disk it cannot be signed; then the older one is served.
-                _ = await board.checkpoint(after: size - 1, wait: .seconds(5))
+                // With a full disk it cannot be signed; then the older one is served. Witnesses ask this server before they
+                // cosign, so it does not wait for them.
+                if opened.stored.state.policy?.quorum == WitnessPolicy.Quorum.none {
+                    _ = await board.checkpoint(after: size - 1, wait: .seconds(5))
+                }
                 // Submissions that are open at a shutdown are answered before the sequencer stops.
                 do {
                     try await application.run()
@@ -171,35 +191,5 @@ public struct LedgerService: Service {
                 throw error
             }
         }
-    }
-
-    private func application(_ api: LedgerAPI, on group: MultiThreadedEventLoopGroup) -> Application<LedgerAPI> {
-        let limits = limits
-        let onReady = onReady
-        let host = listen.host
-        // The framework's own lines speak of its parts, not of a ledger.
-        var quiet = logger
-        if quiet.logLevel > .debug { quiet.logLevel = .error }
-        return Application(
-            responder: api,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ConnectionDeadlines(limits: limits)],
-                    httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
-                        maxHeaderFieldSize: limits.headerBytes,
-                        maxHeaderListSize: limits.headerBytes,
-                        maxHeaderFieldCount: limits.headerFields
-                    )
-                )
-            ),
-            configuration: ApplicationConfiguration(
-                address: .hostname(listen.host, port: listen.port),
-                backlog: 1024,
-                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections, logger: quiet)
-            ),
-            onServerRunning: { channel in await onReady(host, channel.localAddress?.port ?? 0) },
-            eventLoopGroupProvider: .shared(group),
-            logger: quiet
-        )
     }
 }

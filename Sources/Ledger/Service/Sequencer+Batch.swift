@@ -60,7 +60,8 @@ struct Draft {
                 leafHash: hash,
                 id: entry.id,
                 code: outcome.code,
-                outcome: outcome.canonical
+                outcome: outcome.canonical,
+                keyChangeTime: entry.body.isKeyChange ? head.state.now : nil
             )
         )
         head.tree.append(hash)
@@ -97,7 +98,7 @@ extension Sequencer {
                 submission.parsed,
                 submission.verdicts,
                 leaf: submission.leaf,
-                admits: signer.canSign
+                admits: publisher.signer.canSign
             )
             switch verdict {
             case .accepted(let index):
@@ -137,20 +138,20 @@ extension Sequencer {
             await answer(refused, inadmissible)
             logger.error("a commit failed", metadata: ["reason": "\(error)"])
             doubt = draft.head
-            unpublished = added
+            doubtful = added
             try await resolveDoubt()
             return
         }
         guard !draft.batch.entries.isEmpty else { return }
         head = draft.head
-        unpublished = added
+        unpublished += added
     }
 
     /// Makes and folds a tick.
     ///
     /// - Returns: its index, nil if the fold refuses it.
     private func tick(_ time: Timestamp, in draft: inout Draft) -> UInt64? {
-        guard let envelope = signer.tick(time, on: draft.head.state) else { return nil }
+        guard let envelope = publisher.signer.tick(time, on: draft.head.state) else { return nil }
         let parsed = ParsedEntry(envelope: envelope)
         guard case .entry(let entry) = parsed else { return nil }
         switch draft.fold(entry, parsed, SignatureVerdicts(), leaf: envelope.leaf, admits: { _ in true }) {
@@ -176,6 +177,11 @@ extension Sequencer {
         for (submission, rejection) in refused {
             do {
                 if let index = try await log.index(of: submission.entry.id) {
+                    guard index < board.newest?.size ?? 0 else {
+                        // Logged and not published yet: it waits with the one that came first.
+                        unpublished.append((index, false, submission.waiter, submission.entry.id))
+                        continue
+                    }
                     let receipt = try await log.receipts(of: [index])[0]
                     answer(submission.waiter, .included(index: index, receipt: receipt, isNew: false))
                 } else {
@@ -203,6 +209,8 @@ extension Sequencer {
         if stored == candidate.logHead {
             doubt = nil
             head = candidate
+            unpublished += doubtful
+            doubtful = []
         } else if stored == head.logHead {
             doubt = nil
             abandon("the ledger cannot write at the moment")
@@ -214,8 +222,8 @@ extension Sequencer {
     }
 
     private func abandon(_ reason: String) {
-        for waiting in unpublished { answer(waiting.waiter, .unavailable(reason: reason, retryAfterSeconds: 2)) }
-        unpublished = []
+        for waiting in doubtful { answer(waiting.waiter, .unavailable(reason: reason, retryAfterSeconds: 2)) }
+        doubtful = []
     }
 }
 

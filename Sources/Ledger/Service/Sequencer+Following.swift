@@ -23,7 +23,7 @@ extension Sequencer {
                 "the batch of another writer at entry \(committed.base) does not give the root that came with it"
             )
         }
-        guard signer.canSign(draft.head.state) else {
+        guard publisher.signer.canSign(draft.head.state) else {
             throw StoreError.contradiction(
                 "after entry \(made.size - 1) this server cannot sign for the ledger's keys or witness policy; give it "
                     + "the key that the other servers use"

@@ -12,7 +12,7 @@ internal import NIOConcurrencyHelpers
 /// 3. commit, durable; from here the entries are in the log, whatever happens;
 /// 4. read the committed head back;
 /// 5. sign guard, durable;
-/// 6. sign and keep the checkpoint, durable; from here a restart republishes the same bytes;
+/// 6. sign, let a quorum of witnesses cosign, and keep the checkpoint, durable;
 /// 7. show the checkpoint and answer with receipts.
 ///
 /// In a shared log the batches of others are folded and kept the same way, and then signed (`follow`). A batch that came
@@ -39,7 +39,7 @@ public actor Sequencer {
     }
 
     let log: any CommitLog
-    let signer: CheckpointSigner
+    let publisher: CheckpointPublisher
     let board: CheckpointBoard
     let limits: ServiceLimits
     let clock: @Sendable () -> Timestamp
@@ -57,6 +57,13 @@ public actor Sequencer {
     var isBehind: Bool
     /// Entries that are committed and not in a published checkpoint.
     var unpublished: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
+    /// The same of a commit that is in doubt.
+    var doubtful: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
+    /// Whether and since when too few witnesses cosign.
+    var quorum: QuorumWait
+    /// When a checkpoint was last shown; nil for one of an earlier process.
+    var publishedAt: ContinuousClock.Instant?
+    var isRenewing = false
     /// Why nothing can be logged now.
     var failure: String?
 
@@ -72,14 +79,14 @@ public actor Sequencer {
     init(
         resuming stored: StoredLedger,
         log: any CommitLog,
-        signer: CheckpointSigner,
+        publisher: CheckpointPublisher,
         board: CheckpointBoard,
         limits: ServiceLimits,
         clock: @escaping @Sendable () -> Timestamp,
         logger: Logger
     ) {
         self.log = log
-        self.signer = signer
+        self.publisher = publisher
         self.board = board
         self.limits = limits
         self.clock = clock
@@ -87,6 +94,7 @@ public actor Sequencer {
         head = SequencedHead(state: stored.state, tree: stored.head.tree, edge: stored.edge)
         committedState = NIOLockedValueBox(stored.state)
         retryPause = limits.retryShortest
+        quorum = QuorumWait(shortest: limits.retryShortest, longest: limits.retryLongest)
         isBehind = log.isShared
         rejections.capacity = limits.rememberedRejections
         (wakeups, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -124,6 +132,9 @@ public actor Sequencer {
     private func enqueue(_ submission: Submission, waits: Bool) async -> SubmissionResult {
         if isStopping { return .unavailable(reason: "the server is stopping", retryAfterSeconds: 5) }
         if let failure { return .unavailable(reason: failure, retryAfterSeconds: 2) }
+        if quorum.isLong(.now, patience: limits.quorumPatience) {
+            return .unavailable(reason: "too few witnesses cosign at the moment", retryAfterSeconds: 30)
+        }
         guard queue.count < limits.queuedEntries else {
             return .unavailable(reason: "\(queue.count) entries wait already", retryAfterSeconds: 2)
         }
@@ -207,6 +218,12 @@ public actor Sequencer {
                     await self.beat()
                 }
             }
+            group.addTask {
+                while !Task.isCancelled {
+                    await self.renew()
+                    try await Task.sleep(for: .seconds(1))
+                }
+            }
             if log.isShared {
                 group.addTask {
                     while !Task.isCancelled {
@@ -269,9 +286,14 @@ public actor Sequencer {
         }
         // A writer with work finds out by its commit whether others are ahead.
         if log.isShared, isBehind || queue.isEmpty, try await follow() { return true }
-        if (board.newest?.size ?? 0) < head.size {
-            try await publishHead()
-            retryPause = limits.retryShortest
+        if (board.newest?.size ?? 0) < head.size, quorum.isDue(.now) {
+            do {
+                try await publishHead()
+                retryPause = limits.retryShortest
+            } catch let missing as QuorumMissing {
+                // Entries are logged on; they wait for their checkpoint together.
+                missed(missing)
+            }
             return true
         }
         let ticks = dueTicks()

@@ -15,6 +15,14 @@ public struct ServiceLimits: Sendable, Hashable {
     public var retryShortest: Duration = .milliseconds(100)
     /// A full disk is noticed to have space again within this time.
     public var retryLongest: Duration = .seconds(2)
+    /// Time for a witness to answer; one that is slower does not count for this checkpoint.
+    public var witnessTime: Duration = .seconds(5)
+    /// Largest answer of a witness, in bytes: a few signature lines.
+    public var witnessAnswerBytes = 16 * 1024
+    /// Age of the cosignatures at which an idle ledger has its checkpoint cosigned anew (protocol.md 10.5).
+    public var renewal: Duration = .seconds(60)
+    /// Time without a quorum of witnesses after which no more entries are taken.
+    public var quorumPatience: Duration = .seconds(60)
     /// Rejected entries whose code is remembered for GET /tx; a hint only.
     public var rememberedRejections = 10_000
 
@@ -38,6 +46,10 @@ public struct ServiceLimits: Sendable, Hashable {
     public var submissionsPerSecond = 500.0
     /// Entries one client address may submit at once.
     public var submissionBurst = 5000.0
+    /// Checkpoints and evidence that one address may bring to a witness a second, on average.
+    public var witnessRequestsPerSecond = 100.0
+    /// As many at once.
+    public var witnessRequestBurst = 1000.0
     /// Client addresses whose rate is remembered; the longest silent one is forgotten first.
     public var rememberedAddresses = 16_384
 

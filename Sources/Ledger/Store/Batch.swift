@@ -35,6 +35,8 @@ public struct LogEntry: Sendable {
     public var code: Code
     /// The outcome's canonical bytes.
     public var outcome: [UInt8]
+    /// Ledger time after an entry of the key chain (protocol.md 9, `/keyset`); nil for every other entry.
+    public var keyChangeTime: Timestamp? = nil
 }
 
 /// What one transaction adds to the log: all of it, or nothing.

@@ -11,6 +11,8 @@ extension LedgerDirectory {
         /// Names that nobody can create.
         public var reserved: [String]
         public var time: Timestamp
+        /// Where the witnesses of the policy are.
+        public var witnesses: [WitnessRoster.Member]
 
         public init(
             origin: String,
@@ -18,7 +20,8 @@ extension LedgerDirectory {
             policy: WitnessPolicy,
             limits: LedgerLimits = LedgerDirectory.usualLimits,
             reserved: [String] = [],
-            time: Timestamp
+            time: Timestamp,
+            witnesses: [WitnessRoster.Member] = []
         ) {
             self.origin = origin
             self.name = name
@@ -26,6 +29,7 @@ extension LedgerDirectory {
             self.limits = limits
             self.reserved = reserved
             self.time = time
+            self.witnesses = witnesses
         }
     }
 
@@ -57,7 +61,8 @@ extension LedgerDirectory {
             try write(rootKey, "\(folder)/\(Self.rootKey)")
             try write(ledgerKey, "\(folder)/\(Self.ledgerKey)")
             let id = try makeDatabase("\(folder)/\(database)", genesis: leaf)
-            return (id, CheckpointSigner(origin: genesis.origin, key: ledgerKey).verifierKey)
+            if !genesis.witnesses.isEmpty { try write(genesis.witnesses, "\(folder)/\(WitnessRoster.fileName)") }
+            return (id, CheckpointSigner.verifierKey(ledgerKey, origin: genesis.origin))
         }
     }
 
@@ -128,6 +133,12 @@ extension LedgerDirectory {
         }
     }
 
+    private static func write(_ witnesses: [WitnessRoster.Member], _ path: String) throws {
+        let text = witnesses.map { "\($0.line)\n" }.joined()
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
+        try synchronise(path)
+    }
+
     static func synchronise(_ path: String) throws {
         let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
         defer { try? file.close() }
@@ -136,7 +147,7 @@ extension LedgerDirectory {
 
     private static func leaf(of genesis: Genesis, rootKey: SigningKey, ledgerKey: SigningKey) -> [UInt8] {
         let body = GenesisBody(
-            keys: [CheckpointSigner(origin: genesis.origin, key: ledgerKey).verifierKey],
+            keys: [CheckpointSigner.verifierKey(ledgerKey, origin: genesis.origin)],
             limits: genesis.limits,
             name: genesis.name,
             origin: genesis.origin,
@@ -163,7 +174,8 @@ extension LedgerDirectory {
             leafHash: hash,
             id: id,
             code: outcome.code,
-            outcome: outcome.canonical
+            outcome: outcome.canonical,
+            keyChangeTime: state.now
         )
         let changes = state.takeChanges()
         let batch = Batch(

@@ -2,7 +2,7 @@ internal import Contracts
 internal import Foundation
 
 /// The directory of one ledger: `ledger.db`, `ledger.key` (signs checkpoints and ticks), `root.key` (decides about the
-/// ledger) and `lock`.
+/// ledger), `witnesses` (where they are asked) and `lock`; after a change of keys also `ledger-<label>.key`.
 ///
 /// A key file is one line of 64 hex digits, the Ed25519 seed, with mode 0600; `<file>.pub` beside it has the public key.
 public enum LedgerDirectory {
@@ -35,12 +35,22 @@ public enum LedgerDirectory {
             guard !stored.state.isStopped else { throw LedgerDirectoryError.stopped(path) }
             switch stored.state.policy?.quorum {
             case WitnessPolicy.Quorum.none? where !isDevelopment: throw LedgerDirectoryError.quorumNone(path)
-            case .of?: throw LedgerDirectoryError.quorumNotCollected(path)
             default: break
             }
-            let signer = CheckpointSigner(origin: meta.origin, key: try readKey("\(path)/\(ledgerKey)"))
-            guard stored.state.ledgerKeys.contains(signer.verifierKey) else {
+            let signer = CheckpointSigner(
+                origin: meta.origin,
+                ring: try LedgerKeyRing(directory: path),
+                roster: try WitnessRoster(directory: path)
+            )
+            guard signer.holdsKey(stored.state) else {
                 throw LedgerDirectoryError.foreignKey("\(path)/\(ledgerKey)")
+            }
+            if let policy = stored.state.policy, !signer.roster.covers(policy) {
+                throw LedgerDirectoryError.witnesses(
+                    "\(path)/\(WitnessRoster.fileName)",
+                    "says where to ask \(signer.roster.reachable(policy)) of the policy's witnesses, and "
+                        + "\(WitnessRoster.needed(policy)) have to cosign; add a line `VERIFIER-KEY URL` for each"
+                )
             }
             return Opened(lock: lock, store: store, stored: stored, signer: signer)
         } catch {
@@ -80,7 +90,7 @@ public enum LedgerDirectoryError: Error, Sendable, Hashable {
     case name(String)
     case reservedName(String)
     case quorumNone(String)
-    case quorumNotCollected(String)
+    case witnesses(String, String)
     case stopped(String)
 }
 
@@ -110,10 +120,8 @@ extension LedgerDirectoryError: CustomStringConvertible {
         case .quorumNone(let path):
             "the ledger in \(path) has the policy `quorum none`: no witness vouches for it, so its operator could show "
                 + "two histories; that is for trials only, say so with --dev"
-        case .quorumNotCollected(let path):
-            "the policy of the ledger in \(path) asks for cosignatures of witnesses, and this version of gw-node does "
-                + "not collect them yet, so no checkpoint it signs would be accepted; serve a ledger that was made with "
-                + "`ledger init --dev`"
+        case .witnesses(let path, let reason):
+            "the list of witnesses \(path) \(reason)"
         case .stopped(let path):
             "the ledger in \(path) has reached a version of the rules that this gw-node does not know; use a newer one"
         }

@@ -31,10 +31,10 @@ extension LedgerStore: CommitLog {
                 arguments: [number]
             )
             if let stored {
-                // The attempt before this one was stored although it failed.
-                guard [UInt8](stored) == checkpoint else {
-                    throw StoreError.unusable("another checkpoint of size \(size) is kept already")
-                }
+                // The attempt before this one was stored although it failed; its cosignatures may have other times.
+                guard let kept = try? Checkpoint(parsing: [UInt8](stored)),
+                    let new = try? Checkpoint(parsing: checkpoint), kept.root == new.root
+                else { throw StoreError.unusable("another checkpoint of size \(size) is kept already") }
                 return
             }
             try database.execute(
@@ -87,6 +87,7 @@ extension LedgerStore: CommitLog {
                 arguments: [index, Data(row.leaf), blob(row.leafHash), blob(row.id), row.code.rawValue]
             )
             try outcome.execute(arguments: [index, Data(row.outcome)])
+            if let time = row.keyChangeTime { try KeyChainTable.append(row.index, at: time, to: database) }
         }
         let tileRoot = try database.cachedStatement(sql: "INSERT INTO tile_root (level, idx, hash) VALUES (?, ?, ?)")
         for row in batch.tileRoots {

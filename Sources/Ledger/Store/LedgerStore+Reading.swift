@@ -115,6 +115,14 @@ extension LedgerStore {
         return try Proofs.compactRange(size: size) { try hashes.hash(level: $0, index: $1) }.root
     }
 
+    /// The consistency proof between two sizes, 0 < `first` <= `second` <= the committed size.
+    func consistencyProof(from first: UInt64, to second: UInt64) async throws -> [Digest] {
+        try await read { database in
+            var hashes = StoredHashes(database)
+            return try Proofs.consistency(from: first, to: second) { try hashes.hash(level: $0, index: $1) }
+        }
+    }
+
     // MARK: Tiles
 
     /// The first `width` hashes of a tile, fewer if the log is shorter.

@@ -20,6 +20,7 @@ public final class LedgerStore: Sendable {
         guard FileManager.default.fileExists(atPath: path) else { throw StoreError.missing("file \(path)") }
         try self.init(path: path) { pool in
             try pool.read { database in try Schema.check(database) }
+            try KeyChainTable.complete(pool)
         }
     }
 

@@ -8,7 +8,8 @@ internal import Foundation
 /// Not for use by more than one task.
 package final class LedgerWriter {
     private let store: LedgerStore
-    private let signer: CheckpointSigner
+    private let origin: String
+    private let ledgerKey: SigningKey
     private var state = ContractState()
     private var tree = CompactRange()
     private var edge = TreeEdge()
@@ -23,7 +24,7 @@ package final class LedgerWriter {
         try LedgerDirectory.write(rootKey, "\(path)/\(LedgerDirectory.rootKey)")
         try LedgerDirectory.write(ledgerKey, "\(path)/\(LedgerDirectory.ledgerKey)")
         store = try LedgerStore.create(path: "\(path)/\(LedgerDirectory.database)")
-        signer = CheckpointSigner(origin: origin, key: ledgerKey)
+        (self.origin, self.ledgerKey) = (origin, ledgerKey)
     }
 
     /// Folds and stores the next entries in one transaction.
@@ -33,7 +34,9 @@ package final class LedgerWriter {
         var batch = Batch(base: tree.size, head: LogHead())
         for (parsed, leaf, leafHash) in entries {
             var verdicts = SignatureVerdicts()
+            var isKeyChange = false
             if case .entry(let entry) = parsed {
+                isKeyChange = entry.body.isKeyChange
                 for signature in entry.envelope.signatures { verdicts[signature.keyID] = true }
             }
             guard case .outcome(let outcome) = state.apply(parsed, verdicts: verdicts), outcome.code == .ok,
@@ -48,7 +51,8 @@ package final class LedgerWriter {
                     leafHash: leafHash,
                     id: id,
                     code: outcome.code,
-                    outcome: outcome.canonical
+                    outcome: outcome.canonical,
+                    keyChangeTime: isKeyChange ? state.now : nil
                 )
             )
         }
@@ -60,7 +64,9 @@ package final class LedgerWriter {
     /// Signs and keeps the checkpoint of all entries and closes the database.
     package func finish() async throws -> [UInt8] {
         try await store.permitSigning(size: tree.size, root: tree.root)
-        let note = signer.checkpoint(size: tree.size, root: tree.root)
+        let verifierKey = VerifierKey(name: origin, type: VerifierKey.noteType, key: ledgerKey.publicKey)
+        let text = Checkpoint.text(origin: origin, size: tree.size, root: tree.root)
+        let note = SignedNote.signed(text: text, by: [(ledgerKey, verifierKey)]).bytes
         try await store.publish(checkpoint: note, size: tree.size)
         try store.close()
         return note

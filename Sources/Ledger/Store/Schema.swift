@@ -102,6 +102,7 @@ enum Schema {
     /// Makes the tables in an empty database, in the caller's transaction.
     static func create(_ database: Database) throws {
         try database.execute(sql: statements)
+        try KeyChainTable.create(database)
         try database.execute(
             literal: """
                 INSERT INTO head (id, size, root, tree_range, outcome_range)

@@ -10,6 +10,7 @@ struct KeysCommand: ParsableCommand {
             Example:
               gw-node keys new farmer.key
               gw-node keys show farmer.key
+              gw-node keys show witness.key --witness w1.example.org
             """,
         subcommands: [New.self, Show.self]
     )
@@ -40,28 +41,41 @@ struct KeysCommand: ParsableCommand {
             discussion: """
                 Example:
                   gw-node keys show user.key
+                  gw-node keys show witness.key --witness w1.example.org
                 """
         )
 
         @Argument(help: ArgumentHelp("A private key file, or a .pub file.", valueName: "file")) var file: String
+        @Option(
+            help: ArgumentHelp("Print the verifier key of a witness of this name too.", valueName: "name")
+        )
+        var witness: String?
         @OptionGroup var common: CommonOptions
 
         func run() throws {
             let key = file.hasSuffix(".pub") ? try KeyFile.publicKey(file) : try KeyFile.read(file).publicKey
-            KeysCommand.describe(key, file: file, common.output, verb: "holds")
+            let verifierKey = try witness.map { try WitnessCommand.verifierKey($0, key) }
+            KeysCommand.describe(key, file: file, common.output, verb: "holds", verifierKey: verifierKey)
         }
     }
 
-    private static func describe(_ key: PublicKey, file: String, _ output: Output, verb: String) {
-        output.result(
-            .object([
-                ("key_id", .string(key.keyID.hex)), ("public_key", .string(key.hex)), ("file", .string(file)),
-            ]),
-            text: """
-                \(file) \(verb) an Ed25519 key
-                public key  \(key.hex)
-                key id      \(key.keyID.hex)
-                """
-        )
+    private static func describe(
+        _ key: PublicKey,
+        file: String,
+        _ output: Output,
+        verb: String,
+        verifierKey: VerifierKey? = nil
+    ) {
+        var members: [(String, JSONText)] = [
+            ("key_id", .string(key.keyID.hex)), ("public_key", .string(key.hex)), ("file", .string(file)),
+        ]
+        var lines = [
+            "\(file) \(verb) an Ed25519 key", "public key  \(key.hex)", "key id      \(key.keyID.hex)",
+        ]
+        if let verifierKey {
+            members.append(("verifier_key", .string("\(verifierKey)")))
+            lines.append("verifier key  \(verifierKey)")
+        }
+        output.result(.object(members), text: lines.joined(separator: "\n"))
     }
 }

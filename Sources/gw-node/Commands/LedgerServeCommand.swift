@@ -15,8 +15,12 @@ struct LedgerServeCommand: AsyncParsableCommand {
             One process serves a directory; a second one is refused. SIGTERM ends it when open requests are answered.
             TLS and caching belong to a reverse proxy in front.
 
+            A ledger with witnesses asks those in the file `witnesses` of its directory, one line `VERIFIER-KEY URL` for each,
+            and publishes what a quorum of them cosigned.
+
             Example:
-              gw-node ledger serve /var/lib/ledger --listen 127.0.0.1:8080 --dev
+              gw-node ledger serve /var/lib/ledger --listen 127.0.0.1:8080
+              gw-node ledger serve /tmp/trial --listen 127.0.0.1:8080 --dev
             """
     )
 
@@ -45,7 +49,7 @@ struct LedgerServeCommand: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let address = try address()
+        let address = try ListenAddress.read(listen)
         var limits = ServiceLimits()
         if let rate {
             guard rate > 0 else { throw CommandFailure(.usage, "--rate \(rate) is not a number of entries above 0") }
@@ -63,14 +67,9 @@ struct LedgerServeCommand: AsyncParsableCommand {
             cluster: try cluster.options(),
             logger: logger
         ) { host, port in
-            let shown = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
-            Output.write("listening on http://\(shown):\(port)")
+            Output.write("listening on http://\(ListenAddress.text(host, port))")
         }
-        if isDevelopment {
-            logger.warning(
-                "--dev: no witness vouches for this ledger; its operator could show two histories; for trials only"
-            )
-        }
+        if let warning = service.policyWarning { logger.warning("\(warning)") }
         var configuration = ServiceGroupConfiguration(
             services: [service],
             gracefulShutdownSignals: [.sigterm, .sigint],
@@ -80,36 +79,8 @@ struct LedgerServeCommand: AsyncParsableCommand {
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch let error as IOError {
-            throw unreachable(
-                error.errnoCode == 0 ? "\(error)" : PosixError(call: "bind", number: error.errnoCode).reason
-            )
+            throw ListenAddress.unavailable(listen, error)
         }
-    }
-
-    private func address() throws -> LedgerService.Listen {
-        let text = listen.utf8
-        let colon = text.lastIndex(of: UInt8(ascii: ":"))
-        guard let colon, let port = UInt16(String(listen[listen.index(after: colon)...])), colon > listen.startIndex
-        else {
-            throw CommandFailure(.usage, "--listen \(listen) is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
-        }
-        var host = String(listen[..<colon])
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = String(host.dropFirst().dropLast())
-        } else if host.utf8.contains(UInt8(ascii: ":")) {
-            throw CommandFailure(.usage, "--listen \(listen): an IPv6 address stands in brackets, such as [::1]:8080")
-        }
-        guard (try? SocketAddress.makeAddressResolvingHost(host, port: Int(port))) != nil else {
-            throw unreachable("\(host) is no address and no known name")
-        }
-        return LedgerService.Listen(host: host, port: Int(port))
-    }
-
-    private func unreachable(_ reason: String) -> CommandFailure {
-        CommandFailure(
-            .configuration,
-            "the ledger cannot listen on \(listen): \(reason); choose another --listen address"
-        )
     }
 
     /// The lifecycle's own lines are not for the operator of a ledger.
@@ -126,8 +97,9 @@ extension LedgerDirectoryError: CommandFailureConvertible {
         case .origin, .name, .reservedName: CommandFailure(.usage, "\(self)")
         case .notEmpty: CommandFailure(.refused, "\(self)")
         case .inUse: CommandFailure(.tryAgain, "\(self)")
-        case .quorumNotCollected, .stopped: CommandFailure(.unsupported, "\(self)")
-        case .missing, .notWritable, .keyFile, .foreignKey, .quorumNone: CommandFailure(.configuration, "\(self)")
+        case .stopped: CommandFailure(.unsupported, "\(self)")
+        case .missing, .notWritable, .keyFile, .foreignKey, .quorumNone, .witnesses:
+            CommandFailure(.configuration, "\(self)")
         }
     }
 }

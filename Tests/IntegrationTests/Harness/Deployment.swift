@@ -20,17 +20,26 @@ final class Deployment {
     private(set) var ledgerID = ""
     private(set) var ledgerPort: UInt16 = 0
     private(set) var ledger: NodeProcess?
+    /// The witnesses of the ledger, by name; none for a trial ledger, whose commands all say `--dev`.
+    var witnesses: [String: Witness] = [:]
+    var isDev: Bool { witnesses.isEmpty }
     /// Where clients are told to find the ledger; a test may put a liar in between.
     var ledgerURL: String { "http://\(address):\(ledgerPort)" }
 
-    /// A development ledger, up and answering.
-    init(address: String = Loopback.address()) async throws {
+    /// A ledger, up and answering: a trial ledger, or one with witnesses as processes of their own, of which more than
+    /// half make a quorum.
+    init(address: String = Loopback.address(), witnesses count: Int = 0) async throws {
         self.address = address
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("gw-\(UUID().uuidString.prefix(12))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         ledgerPort = try Loopback.freePort(address)
-        let made = try await run(["ledger", "init", "ledger", "--origin", "test.example/ledger", "--dev", "--json"])
+        for number in 0..<count { try await addWitness("w\(number + 1)") }
+        let vouching = isDev ? ["--dev"] : orderedWitnesses.flatMap { ["--witness", "\($0.key)@\($0.url)"] }
+        let made = try await run(
+            ["ledger", "init", "ledger", "--origin", "test.example/ledger", "--json"] + vouching
+        )
         ledgerID = try made.json()["ledger_id"] as? String ?? ""
+        for witness in orderedWitnesses { try await start(witness.name) }
         try await startLedger()
     }
 
@@ -60,7 +69,7 @@ final class Deployment {
     }
 
     func ledgerFlags(state: String) -> [String] {
-        ["--ledger", ledgerURL, "--ledger-id", ledgerID, "--dev", "--json", "--state", state]
+        ["--ledger", ledgerURL, "--ledger-id", ledgerID, "--json", "--state", state] + (isDev ? ["--dev"] : [])
     }
 
     /// A new key and its twin.
@@ -74,7 +83,7 @@ final class Deployment {
     func startLedger() async throws {
         ledger = try NodeProcess(
             "ledger",
-            ["ledger", "serve", "ledger", "--dev", "--listen", "\(address):\(ledgerPort)"],
+            ["ledger", "serve", "ledger", "--listen", "\(address):\(ledgerPort)"] + (isDev ? ["--dev"] : []),
             in: folder
         )
         _ = try await ledger!.line(beginning: "listening on http://")
@@ -127,7 +136,7 @@ final class Deployment {
         try write(
             gateway.configuration,
             """
-            ledger: { urls: ["\(url ?? ledgerURL)"], id: "\(ledgerID)", dev: true }
+            ledger: { urls: ["\(url ?? ledgerURL)"], id: "\(ledgerID)", dev: \(isDev) }
             node: { id: "\(gateway.node)", key: \(gateway.name).key }
             state: state-\(gateway.name)
             bind:

@@ -68,6 +68,9 @@ extension StoreCheck {
         let (size, tree, outcomes) = (replay.tree.size, replay.tree, replay.state.outcomes)
         let tileRoots = replay.tileRootCount
         try await reader.read { database in
+            guard try KeyChainTable.places(database) == KeyChainTable.derived(database) else {
+                throw StoreFault("key_chain", nil, "key_chain.rows", "its rows are not the entries of the key chain")
+            }
             for (table, rule) in [("outcome", "outcome.extra")] {
                 let count = try Int64.fetchOne(database, sql: "SELECT count(*) FROM \(table)") ?? 0
                 guard count == Int64(size) else {
