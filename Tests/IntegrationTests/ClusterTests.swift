@@ -85,6 +85,89 @@ struct ClusterTests {
         #expect((replay["codes"] as? [String: Int]).map { Array($0.keys) } == ["ok"], "\(replay)")
     }
 
+    @Test("a member that has not followed yet refuses nobody, and one that has says what the fold says")
+    func lanes() async throws {
+        let folder = try TemporaryFolder()
+        let etcd = try await EtcdCluster(1, in: folder.url)
+        let members = try await LedgerMembers(etcd: [etcd.endpoints, etcd.endpoints], in: folder.url)
+        let clients = try (0..<2).map { try members.client($0) }
+        let maker = TwinMaker(ledger: members.ledgerID, client: clients[0])
+        let key = try TwinMaker.freshKey()
+        let twin = try maker.envelope(of: key)
+        guard case .included = try await clients[0].submit(twin) else {
+            Issue.record("the twin was not logged")
+            return
+        }
+        func entry(_ name: String, _ seq: Int64) -> Envelope {
+            EntryDraft(
+                type: "name.create",
+                ledger: maker.ledger,
+                account: twin.id,
+                signer: key.keyID,
+                seq: seq,
+                expires: Int64(Date().timeIntervalSince1970) + 3_600,
+                body: ["name": .string(name)]
+            ).signed(by: [key])
+        }
+        // Each at the other member than the one before, at once: that member cannot have heard of it.
+        for seq in 1...20 {
+            let answer = try await clients[seq % 2].submit(entry("name-\(seq)", Int64(seq)))
+            guard case .included = answer else {
+                Issue.record("entry \(seq) got \(answer)")
+                return
+            }
+        }
+        guard case .refused("seq.gap", _, 21) = try await clients[0].submit(entry("gap", 30)),
+            case .refused("name.taken", _, nil) = try await clients[1].submit(entry("name-20", 21))
+        else {
+            Issue.record("a wrong entry was not refused by its rule")
+            return
+        }
+    }
+
+    @Test("members reach an etcd that wants client certificates, and nobody does without one")
+    func certificates() async throws {
+        let folder = try TemporaryFolder()
+        try makeCertificates(in: folder.url)
+        let etcd = try await EtcdCluster(1, tls: true, in: folder.url)
+        let flags = ["--etcd-ca", "ca.pem", "--etcd-cert", "member.pem", "--etcd-key", "member.key"]
+        let members = try await LedgerMembers(
+            etcd: [etcd.endpoints, etcd.endpoints],
+            flags: flags,
+            in: folder.url
+        )
+        #expect(try await TwinMaker(ledger: members.ledgerID, client: members.client(1)).append() != nil)
+        let stranger = [
+            "ledger", "join", "stranger", "--etcd", etcd.endpoints[0], "--cluster", "main", "--ledger-id",
+            members.ledgerID, "--key", "member0/ledger.key",
+        ]
+        try await members.run(stranger, status: 69)
+        try await members.run(stranger + ["--etcd-ca", "ca.pem"], status: 69)
+    }
+
+    /// An authority, a certificate for etcd and one for members.
+    private func makeCertificates(in folder: URL) throws {
+        func openssl(_ arguments: String) throws {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+            process.arguments = arguments.split(separator: " ").map(String.init)
+            process.currentDirectoryURL = folder
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            try #require(process.terminationStatus == 0, "openssl \(arguments)")
+        }
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+        try openssl("req -x509 \(key) -keyout ca.key -out ca.pem -subj /CN=authority")
+        for name in ["etcd", "member"] {
+            try openssl(
+                "req -x509 \(key) -CA ca.pem -CAkey ca.key -keyout \(name).key -out \(name).pem -subj /CN=\(name) "
+                    + "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:false"
+            )
+        }
+    }
+
     @Test("the largest batch goes through etcd's JSON gateway and back")
     func largest() async throws {
         let folder = try TemporaryFolder()

@@ -10,7 +10,7 @@ public struct ClusterFile: Sendable {
     public var endpoints: [String]
     /// Name of the cluster in etcd.
     public var cluster: String
-    /// PEM files for TLS to etcd; absolute, or relative to where `serve` runs.
+    /// PEM files for TLS to etcd, as absolute paths.
     public var authority: String?
     public var certificate: String?
     public var certificateKey: String?
@@ -29,12 +29,14 @@ public struct ClusterFile: Sendable {
         guard ClusterKeys.isName(cluster) else { throw .name(cluster) }
         self.endpoints = endpoints
         self.cluster = cluster
-        self.authority = authority
-        self.certificate = certificate
-        self.certificateKey = certificateKey
+        self.authority = authority.map(Self.absolute)
+        self.certificate = certificate.map(Self.absolute)
+        self.certificateKey = certificateKey.map(Self.absolute)
         member = MemberID()
         try EtcdClient.check(endpoints)
     }
+
+    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).path }
 
     func client() throws(ClusterError) -> EtcdClient {
         try EtcdClient(

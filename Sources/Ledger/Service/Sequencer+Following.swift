@@ -30,7 +30,7 @@ extension Sequencer {
             )
         }
         let ahead = draft.head.state.now - clock()
-        if ahead > EntryFold.tickTolerance {
+        if draft.head.state.now > head.state.now, ahead > EntryFold.tickTolerance {
             logger.warning("ledger time is ahead of this server's clock", metadata: ["seconds": "\(ahead)"])
         }
         draft.finish()

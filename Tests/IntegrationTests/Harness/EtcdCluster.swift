@@ -13,18 +13,28 @@ final class EtcdCluster {
     private let folder: URL
     private var nodes: [Node] = []
 
-    var endpoints: [String] { nodes.map { "http://127.0.0.1:\($0.client)" } }
+    /// Whether clients need a certificate: `etcd.pem` and `etcd.key` are shown, `ca.pem` has signed theirs.
+    private let isSecured: Bool
+
+    var endpoints: [String] { nodes.map { "\(scheme)://127.0.0.1:\($0.client)" } }
+    private var scheme: String { isSecured ? "https" : "http" }
     var ports: [Int] { nodes.map { Int($0.client) } }
 
-    /// Starts `count` of them and waits until they have a leader.
-    init(_ count: Int, in folder: URL) async throws {
+    /// Starts `count` of them and waits until they have a leader; with certificates, until they listen.
+    init(_ count: Int, tls isSecured: Bool = false, in folder: URL) async throws {
         self.folder = folder
+        self.isSecured = isSecured
         for number in 0..<count {
             let (client, peer) = (try Loopback.freePort("127.0.0.1"), try Loopback.freePort("127.0.0.1"))
             nodes.append(Node(name: "etcd\(number)", client: client, peer: peer))
         }
         for number in nodes.indices { try start(number) }
-        try await eventually(within: 60, "etcd has a leader") { await leader() != nil }
+        try await eventually(within: 60, "etcd has a leader") {
+            guard isSecured else { return await leader() != nil }
+            guard let connection = try? await Visitor("127.0.0.1", nodes[0].client) else { return false }
+            await connection.close()
+            return true
+        }
     }
 
     deinit {
@@ -40,12 +50,19 @@ final class EtcdCluster {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/etcd")
         process.arguments = [
             "--name", node.name, "--data-dir", folder.appendingPathComponent(node.name).path,
-            "--listen-client-urls", "http://127.0.0.1:\(node.client)",
-            "--advertise-client-urls", "http://127.0.0.1:\(node.client)",
+            "--listen-client-urls", "\(scheme)://127.0.0.1:\(node.client)",
+            "--advertise-client-urls", "\(scheme)://127.0.0.1:\(node.client)",
             "--listen-peer-urls", "http://127.0.0.1:\(node.peer)",
             "--initial-advertise-peer-urls", "http://127.0.0.1:\(node.peer)",
             "--initial-cluster", peers, "--initial-cluster-state", "new", "--log-level", "error",
         ]
+        if isSecured {
+            process.arguments? += [
+                "--cert-file", folder.appendingPathComponent("etcd.pem").path,
+                "--key-file", folder.appendingPathComponent("etcd.key").path,
+                "--trusted-ca-file", folder.appendingPathComponent("ca.pem").path, "--client-cert-auth",
+            ]
+        }
         let log = folder.appendingPathComponent("\(node.name).log")
         if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
         let output = try FileHandle(forWritingTo: log)

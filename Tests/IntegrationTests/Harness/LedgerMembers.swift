@@ -15,13 +15,19 @@ final class LedgerMembers {
     private let absence: Int
 
     /// Makes and starts a member for each list of etcd addresses.
-    init(etcd: [[String]], cluster: String = "main", absence: Int = 3600, in folder: URL) async throws {
+    init(
+        etcd: [[String]],
+        cluster: String = "main",
+        flags more: [String] = [],
+        absence: Int = 3600,
+        in folder: URL
+    ) async throws {
         self.folder = folder
         self.cluster = cluster
         self.absence = absence
         address = Loopback.address()
         for (number, endpoints) in etcd.enumerated() {
-            let flags = ["--etcd", endpoints.joined(separator: ","), "--cluster", cluster, "--json"]
+            let flags = ["--etcd", endpoints.joined(separator: ","), "--cluster", cluster, "--json"] + more
             if number == 0 {
                 let made = try await run(
                     ["ledger", "init", "member0", "--origin", "test.example/cluster", "--dev"] + flags

@@ -28,8 +28,10 @@ struct TwinMaker: Sendable {
         return try SigningKey(seed: (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
-    func envelope() throws -> Envelope {
-        let key = try Self.freshKey()
+    func envelope() throws -> Envelope { try envelope(of: Self.freshKey()) }
+
+    /// The creation of a twin that `key` owns.
+    func envelope(of key: SigningKey) throws -> Envelope {
         let keys: JSONObject = [
             "operator": .array([]),
             "owner": .object(["keys": .array([.string(key.publicKey.hex)]), "threshold": .integer(1)]),
