@@ -15,6 +15,8 @@ struct TestLog: Sendable {
     var leaves: [[UInt8]] = []
     private(set) var ledgerID = Identifier.zero
     private var lanes: [String: Int64] = [:]
+    /// Indices of the entries of the key chain; genesis is the first.
+    private(set) var chain = [0]
 
     /// A log with its genesis. The same seed makes the same keys.
     init(seed: UInt8 = 1, origin: String = "log.example/one", isWitnessed: Bool = true) {
@@ -66,6 +68,7 @@ struct TestLog: Sendable {
         _ body: EntryBody,
         account: Identifier? = nil,
         key: SigningKey,
+        cosigners: [SigningKey] = [],
         sequence: Int64? = nil
     ) -> Identifier {
         let lane = "\(account?.hex ?? "") \(key.keyID.hex)"
@@ -78,9 +81,24 @@ struct TestLog: Sendable {
             signer: key.keyID,
             seq: next,
             expires: Self.start + 86_400
-        ).signed(by: [key])
+        ).signed(by: [key] + cosigners)
+        switch body {
+        case .rootRotate, .ledgerKeys, .policySet, .protocolUpgrade: chain.append(leaves.count)
+        default: break
+        }
         leaves.append(envelope.leaf)
         return envelope.id
+    }
+
+    /// Replaces the ledger keys by one other, which signs too.
+    mutating func changeLedgerKey(to key: SigningKey, version: Int64, root: SigningKey? = nil) {
+        let vkey = VerifierKey(name: origin, type: VerifierKey.noteType, key: key.publicKey)
+        append(
+            .ledgerKeys(LedgerKeysBody(keys: [vkey], version: version)),
+            account: ledgerID,
+            key: root ?? rootKey,
+            cosigners: [key]
+        )
     }
 
     @discardableResult
@@ -147,6 +165,10 @@ struct TestLog: Sendable {
 
     /// The bytes of a hash tile or entry bundle by its path; nil for what lies beyond the log.
     func resource(_ path: String) -> [UInt8]? {
+        if path.hasPrefix("keyset/") {
+            guard let number = Int(path.dropFirst(7)), chain.indices.contains(number) else { return nil }
+            return leaves[chain[number]]
+        }
         guard let tile = TilePath(path) else { return nil }
         let first = Int(tile.index) * TilePath.fullWidth
         switch tile.content {

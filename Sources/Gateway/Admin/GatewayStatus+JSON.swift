@@ -5,6 +5,12 @@ extension GatewayStatus {
     public var json: [UInt8] {
         var ledger: JSONObject = ["size": .integer(Int64(clamping: height)), "condition": .string(ledgerCondition)]
         ledger["quorum_time"] = quorumTime.map(JSONValue.integer)
+        ledger["age"] = ledgerAge.map(JSONValue.integer)
+        ledger["stale"] = .boolean((ledgerAge ?? 0) > Freshness.staleAfter)
+        ledger["halt"] = ledgerHalt.map(JSONValue.string)
+        ledger["alarms"] = .array(
+            ledgerAlarms.map { .object(["code": .string($0.code), "message": .string($0.message)]) }
+        )
         let document: JSONObject = [
             "node": .string(node.hex), "ledger": .object(ledger), "routes": .array(routes.map(value)),
             "sessions": .array(sessions.map(Self.value)), "generation": .integer(generation),

@@ -54,8 +54,13 @@ public struct GatewayStatus: Sendable {
     public var node: Identifier
     public var height: UInt64
     public var quorumTime: Timestamp?
-    /// `normal`, `stale` or `halted`.
+    /// Freshness of the state: `normal`, `stale`, `LedgerStale`, `expired`, or `halted`.
     public var ledgerCondition: String
+    /// Seconds since the quorum time.
+    public var ledgerAge: Int64?
+    /// Why the ledger is not followed any more.
+    public var ledgerHalt: String?
+    public var ledgerAlarms: [Freshness.Alarm]
     public var routes: [Exposure]
     public var contracts: [Figures]
     public var sessions: [Session]
@@ -88,8 +93,10 @@ public struct GatewayStatus: Sendable {
         let freshness = index?.publication.freshness
         height = index?.publication.height ?? 0
         quorumTime = freshness?.quorumTime
-        let isStale = quorumTime.map { now - $0 > Freshness.bindsNothingAfter } ?? false
-        ledgerCondition = freshness?.isHalted == true ? "halted" : isStale ? "stale" : "normal"
+        ledgerCondition = freshness?.condition(at: now) ?? "normal"
+        ledgerAge = freshness?.age(at: now)
+        ledgerHalt = freshness?.halt
+        ledgerAlarms = freshness?.alarms ?? []
         sessions = loops.flatMap(\.sessions).map {
             Session(
                 key: $0.key,

@@ -1,31 +1,5 @@
 public import Contracts
 
-/// How fresh the verified state behind a table is (section 10.5 of the protocol).
-public struct Freshness: Hashable, Sendable {
-    /// Seconds of age above which no new names, hosts or ports are bound.
-    public static let bindsNothingAfter: Timestamp = 900
-
-    /// Seconds of age above which every contract drains, whatever it allows itself.
-    public static let drainsEverythingAfter: Timestamp = 1_209_600
-
-    /// The quorum time of the newest checkpoint; nil in development, where a ledger has no witnesses and age is not judged.
-    public var quorumTime: Timestamp?
-
-    /// The watcher halted: the state is the last good one and will not move.
-    public var isHalted: Bool
-
-    public init(quorumTime: Timestamp?, isHalted: Bool = false) {
-        self.quorumTime = quorumTime
-        self.isHalted = isHalted
-    }
-
-    /// Whether names and ports that were not bound before may be bound now.
-    public func bindsNew(at now: Timestamp) -> Bool {
-        guard let quorumTime else { return !isHalted }
-        return now - quorumTime <= Self.bindsNothingAfter
-    }
-}
-
 /// What a gateway is told of the ledger at one height: its route table, how fresh it is, and what the table does not say.
 public struct Publication: Sendable {
     public let node: Identifier

@@ -39,7 +39,9 @@ final class ServedContract: Sendable {
     let periodLimit: SharedUsage.Limit?
     /// The live window of the contract; everything when it is not known.
     let window: Range<Timestamp>
-    /// Local time from which the verified state is too old for this contract.
+    /// Seconds by which the local clock is known to be behind.
+    private let clockLag: Int64
+    /// Time from which the verified state is too old for this contract.
     let staleFrom: Timestamp
 
     init(_ route: Route, slot: Int, keys: Set<PublicKey>, publication: Publication) {
@@ -61,14 +63,16 @@ final class ServedContract: Sendable {
             periodLimit = nil
         }
         let bound = min(route.maxStale, Freshness.drainsEverythingAfter)
+        clockLag = publication.freshness.clockLag
         staleFrom = publication.freshness.quorumTime.map { $0 + bound } ?? Timestamp.max
     }
 
     /// Whether its window has not begun.
-    func isBefore(_ now: Timestamp) -> Bool { now < window.lowerBound }
+    func isBefore(_ now: Timestamp) -> Bool { now + clockLag < window.lowerBound }
 
     /// Why the contract serves nobody at a time; nil when it serves.
     func refusal(at now: Timestamp) -> VisitorRefusal? {
+        let now = now + clockLag
         if !window.contains(now) { return .ended }
         if now > staleFrom { return .stale }
         switch mode {

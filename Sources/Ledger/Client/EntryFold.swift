@@ -14,6 +14,12 @@ struct EntryFold: Sendable {
     var state: ContractState
     /// Position in the key chain.
     private(set) var keyset: UInt64
+    /// Leaf hashes of the entries that moved it, in order.
+    private(set) var chain: [Digest] = []
+    /// Every set of ledger keys that this batch put in force, in order.
+    private(set) var keySets: [[VerifierKey]] = []
+    /// Attestations of auditors that took effect, in order.
+    private(set) var attestations: [(twin: Identifier, body: Attestation)] = []
     /// Why the batch must not be applied.
     private(set) var stop: VerificationResult?
     private(set) var stopMessage = ""
@@ -54,6 +60,10 @@ struct EntryFold: Sendable {
                 + "\(state.now - quorumTime) s ahead of the quorum time of its checkpoint"
         case .rootRotate, .ledgerKeys, .policySet, .protocolUpgrade:
             keyset += 1
+            chain.append(MerkleTree.leafHash(entry.envelope.leaf))
+            if case .ledgerKeys(let body) = entry.body { keySets.append(body.keys) }
+        case .stateAttest(let body):
+            if let twin = entry.account { attestations.append((twin, body)) }
         default:
             break
         }

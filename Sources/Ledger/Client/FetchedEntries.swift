@@ -37,12 +37,16 @@ struct FetchedEntries: Sendable {
     private(set) var bundles: [Bundle] = []
     /// Right edge after all of them.
     private(set) var edge: CompactRange
+    /// Roots at the sizes that were asked for, as far as they were passed.
+    private(set) var roots: [UInt64: Digest] = [:]
     private var kept = 0
     private let budget: Int
+    private let rootSizes: Set<UInt64>
 
-    init(after edge: CompactRange, budget: Int) {
+    init(after edge: CompactRange, budget: Int, rootsAt sizes: Set<UInt64> = []) {
         self.edge = edge
         self.budget = budget
+        rootSizes = sizes
     }
 
     /// How many bundles hold [start, end).
@@ -53,7 +57,10 @@ struct FetchedEntries: Sendable {
 
     /// Takes the next bundle.
     mutating func append(_ bundle: Bundle, leaves: [[UInt8]], hashes: [Digest]) {
-        for hash in hashes { edge.append(hash) }
+        for hash in hashes {
+            edge.append(hash)
+            if rootSizes.contains(edge.size) { roots[edge.size] = edge.root }
+        }
         var bundle = bundle
         bundle.digest = Self.digest(hashes)
         let bytes = leaves.reduce(0) { $0 + $1.count }
@@ -82,13 +89,14 @@ extension LedgerClient {
         from source: Source,
         budget: Int,
         inFlight: Int,
+        rootsAt sizes: Set<UInt64> = [],
         isBypassingCaches: Bool
     ) async throws -> FetchedEntries {
         let start = edge.size
         let count = FetchedEntries.count(from: start, to: end)
         let window = UInt64(max(1, inFlight))
         return try await withThrowingTaskGroup(of: (UInt64, [[UInt8]], [Digest]).self) { group in
-            var result = FetchedEntries(after: edge, budget: budget)
+            var result = FetchedEntries(after: edge, budget: budget, rootsAt: sizes)
             var arrived: [UInt64: (leaves: [[UInt8]], hashes: [Digest])] = [:]
             var (started, taken) = (UInt64(0), UInt64(0))
             while taken < count {

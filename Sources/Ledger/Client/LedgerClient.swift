@@ -8,10 +8,28 @@ internal import NIOConcurrencyHelpers
 /// comes back is bytes within their limits, to be verified by the caller. Requests without a source go to the sources
 /// in turn, beginning with the last one that answered. Any thread or task; `shutdown` ends the thread.
 public final class LedgerClient: Sendable {
+    /// What a source is to this node.
+    public enum Role: Sendable, Hashable {
+        /// Takes entries and serves the log.
+        case ledger
+        /// Serves a copy of the log.
+        case mirror
+        /// Another node: serves the checkpoint it stands by, takes evidence.
+        case peer
+        /// Serves the checkpoint it cosigned last, takes evidence.
+        case witness
+        /// Takes evidence.
+        case auditor
+
+        /// Whether it has a checkpoint and no data.
+        var isObserver: Bool { self == .peer || self == .witness }
+    }
+
     /// One base URL.
     public struct Source: Sendable, Hashable, CustomStringConvertible {
         public let index: Int
         public let url: String
+        public var role = Role.ledger
         public var description: String { url }
     }
 
@@ -25,7 +43,10 @@ public final class LedgerClient: Sendable {
         case nothingNewer
     }
 
+    /// The ledger and its mirrors.
     public let sources: [Source]
+    /// Peers, witnesses and auditors.
+    public let others: [Source]
     public let limits: ClientLimits
     private let loop: CurlLoop
     private let logger: Logger
@@ -33,20 +54,32 @@ public final class LedgerClient: Sendable {
     private let preferred = NIOLockedValueBox(0)
 
     /// - Throws: `client.url` if a URL is no plain http or https base URL, or if there is none.
-    public init(
+    public convenience init(
         urls: [String],
         limits: ClientLimits = ClientLimits(),
         logger: Logger = Logger(label: "webgw.ledger-client")
     ) throws(LedgerClientError) {
-        guard !urls.isEmpty else {
+        let roles = urls.enumerated().map { (url: $1, role: $0 == 0 ? Role.ledger : .mirror) }
+        try self.init(sources: roles, limits: limits, logger: logger)
+    }
+
+    /// - Parameter list: base URLs with their roles, the ledger first, then its mirrors, then all others.
+    init(
+        sources list: [(url: String, role: Role)],
+        limits: ClientLimits,
+        logger: Logger
+    ) throws(LedgerClientError) {
+        var all: [Source] = []
+        for (url, role) in list { all.append(Source(index: all.count, url: try Self.baseURL(url), role: role)) }
+        let sources = all.filter { $0.role == .ledger || $0.role == .mirror }
+        guard !sources.isEmpty else {
             throw LedgerClientError(.url, source: "", retry: .never, message: "no ledger URL is given")
         }
-        var sources: [Source] = []
-        for url in urls { sources.append(Source(index: sources.count, url: try Self.baseURL(url))) }
         guard let loop = CurlLoop() else {
             throw LedgerClientError(.closed, source: sources[0].url, retry: .never, message: "libcurl cannot start")
         }
         self.sources = sources
+        others = all.filter { $0.role != .ledger && $0.role != .mirror }
         self.limits = limits
         self.loop = loop
         self.logger = logger

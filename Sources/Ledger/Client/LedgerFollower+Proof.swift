@@ -9,11 +9,13 @@ extension LedgerFollower {
     /// hash to the root but to another prefix than the trusted one prove a fork.
     func provenEntries(
         _ checkpoint: Checkpoint,
-        _ source: LedgerClient.Source
+        _ rules: Rules,
+        _ source: LedgerClient.Source,
+        rootsAt sizes: Set<UInt64>
     ) async throws -> (FetchedEntries, LedgerClient.Source) {
         var mismatch: LedgerRefusal?
         var missing: LedgerRefusal?
-        for candidate in [source] + client.sources.filter({ $0 != source }) {
+        for candidate in client.dataSources(after: source) {
             for isBypassingCaches in [false, true] {
                 do {
                     let entries = try await client.entries(
@@ -22,6 +24,7 @@ extension LedgerFollower {
                         from: candidate,
                         budget: configuration.entryBudget,
                         inFlight: configuration.bundlesInFlight,
+                        rootsAt: sizes,
                         isBypassingCaches: isBypassingCaches
                     )
                     if entries.edge.root == checkpoint.root { return (entries, candidate) }
@@ -36,17 +39,21 @@ extension LedgerFollower {
                     break
                 }
             }
-            if mismatch != nil, let evidence = try? await forkEvidence(with: checkpoint, from: candidate) {
-                throw try await halt(evidence)
+            // What keys ahead of the log signed is provisional: it halts nobody.
+            if mismatch != nil, rules.ahead.isEmpty,
+                let evidence = try? await forkEvidence(with: checkpoint, from: candidate)
+            {
+                throw try await halt(evidence, shownBy: candidate)
             }
         }
         if let mismatch { throw mismatch }
+        let what = "the entries behind the valid checkpoint of size \(checkpoint.size) are withheld"
+        try await set(alarm: .withholding, what + "; the last verified state stays in force, look for a mirror")
         throw LedgerRefusal(
             .unreachable,
-            code: "withholding",
+            code: LedgerAlarm.Code.withholding.rawValue,
             source: source.url,
-            message: "the entries behind the valid checkpoint of size \(checkpoint.size) are withheld: "
-                + (missing?.message ?? "no source has them")
+            message: "\(what): " + (missing?.message ?? "no source has them")
         )
     }
 
@@ -58,19 +65,23 @@ extension LedgerFollower {
     ) async throws -> ForkEvidence? {
         guard position.size > 0, let trusted = try? Checkpoint(parsing: position.checkpoint) else { return nil }
         let (first, second) = (position.size, checkpoint.size)
+        let decided = resolution
         let found = try await readingTiles(size: second, from: source) { read in
             (
+                decided: try decided.map { try Proofs.root(of: 0..<$0.size, read: read) },
                 root: try Proofs.root(of: 0..<second, read: read),
                 prefix: try Proofs.root(of: 0..<first, read: read),
                 proof: try Proofs.consistency(from: first, to: second, read: read)
             )
         }
         guard found.root == checkpoint.root, found.prefix != position.root else { return nil }
+        // A branch that an operator has called false already proves nothing new.
+        guard found.decided == decided?.root else { return nil }
         return ForkEvidence(a: trusted, b: checkpoint, prefixRoot: found.prefix, proof: found.proof)
     }
 
     /// Runs a computation over the tiles of a source, fetching each tile that it misses, and starting over.
-    private func readingTiles<Value>(
+    func readingTiles<Value>(
         size: UInt64,
         from source: LedgerClient.Source,
         _ body: (Proofs.SubtreeReader) throws -> Value
@@ -95,74 +106,5 @@ extension LedgerFollower {
                 )
             }
         }
-    }
-
-    // MARK: Equal and smaller trees (step 5)
-
-    /// Compares a valid checkpoint that is not larger with the trusted tree.
-    ///
-    /// - Throws: a fork, which halts; or `checkpoint.stale` for an older prefix.
-    func compare(_ checkpoint: Checkpoint, _ source: LedgerClient.Source) async throws {
-        if checkpoint.size == position.size {
-            guard checkpoint.root != position.root else { return }
-            let trusted = try Checkpoint(parsing: position.checkpoint)
-            throw try await halt(ForkEvidence(a: trusted, b: checkpoint, prefixRoot: checkpoint.root, proof: []))
-        }
-        let stale = LedgerRefusal(
-            .checkpointStale,
-            source: source,
-            "its checkpoint of size \(checkpoint.size) is older than the trusted size \(position.size)"
-        )
-        if recent[checkpoint.size] == checkpoint.root { throw stale }
-        let tree = try await TrustedTree(leaves: store.leafHashes(size: position.size))
-        guard tree.root(size: position.size) == position.root else {
-            throw TrustStoreError(.corrupt, "the trust store's leaf hashes do not give its trusted root")
-        }
-        let root = tree.root(size: checkpoint.size)
-        guard root != checkpoint.root else {
-            recent[checkpoint.size] = root
-            throw stale
-        }
-        guard checkpoint.size > 0 else {
-            throw LedgerRefusal(.checkpointFork, source: source, "its empty checkpoint has the root of no empty tree")
-        }
-        let trusted = try Checkpoint(parsing: position.checkpoint)
-        let proof = tree.consistency(from: checkpoint.size, to: position.size)
-        throw try await halt(ForkEvidence(a: checkpoint, b: trusted, prefixRoot: root, proof: proof))
-    }
-
-    /// Stores the evidence of a fork, then the halt, and returns the refusal to throw.
-    private func halt(_ evidence: ForkEvidence) async throws -> LedgerRefusal {
-        let name = "fork-\(evidence.digest.hex.prefix(16)).json"
-        // Evidence first: a halt without it would ask an operator to believe.
-        let path = try store.directory.write(evidence.bytes, named: name)
-        let message =
-            "the ledger signed two histories: sizes \(evidence.a.size) and \(evidence.b.size) do not agree; "
-            + "evidence is in \(path)"
-        try await stop(.checkpointFork, message)
-        return LedgerRefusal(TrustedPosition.Halt(result: .checkpointFork, message: message))
-    }
-}
-
-/// The trusted tree from its leaf hashes, for the rare questions about a size in the past.
-private struct TrustedTree {
-    private let levels: [[Digest]]
-
-    init(leaves: [Digest]) {
-        var levels = [leaves]
-        while let last = levels.last, last.count > 1 {
-            levels.append(
-                stride(from: 0, to: last.count - 1, by: 2).map { MerkleTree.nodeHash(last[$0], last[$0 + 1]) }
-            )
-        }
-        self.levels = levels
-    }
-
-    func root(size: UInt64) -> Digest {
-        Proofs.root(of: 0..<size) { levels[$0][Int($1)] }
-    }
-
-    func consistency(from first: UInt64, to second: UInt64) -> [Digest] {
-        Proofs.consistency(from: first, to: second) { levels[$0][Int($1)] }
     }
 }

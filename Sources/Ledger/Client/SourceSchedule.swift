@@ -24,6 +24,9 @@ struct SourceSchedule {
         entries.firstIndex { $0.notBefore <= now }
     }
 
+    /// Whether a source may be asked now.
+    func isReady(_ index: Int, at now: Duration) -> Bool { entries[index].notBefore <= now }
+
     /// Time until some source may be asked.
     func pause(at now: Duration) -> Duration {
         max(.zero, (entries.map(\.notBefore).min() ?? now) - now)

@@ -1,3 +1,4 @@
+internal import Contracts
 internal import Foundation
 
 /// Why the state directory cannot be used.
@@ -81,6 +82,26 @@ final class StateDirectory: Sendable {
             throw TrustStoreError(.io, "\(path) cannot be written: \(error.localizedDescription)")
         }
         return path
+    }
+
+    /// Name of the file of a fork's evidence.
+    static func evidenceName(_ evidence: ForkEvidence) -> String { "fork-\(evidence.digest.hex.prefix(16)).json" }
+
+    /// Files of fork evidence that are kept here, by name.
+    func evidence() -> [(name: String, bytes: [UInt8])] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        return names.filter { $0.hasPrefix("fork-") && $0.hasSuffix(".json") }.sorted().compactMap { name in
+            guard let bytes = Self.read("\(path)/\(name)", atMost: ForkEvidence.longest) else { return nil }
+            return (name, bytes)
+        }
+    }
+
+    /// The bytes of a file that is no longer than a limit.
+    static func read(_ path: String, atMost limit: Int) -> [UInt8]? {
+        guard let file = FileHandle(forReadingAtPath: path) else { return nil }
+        defer { try? file.close() }
+        guard let data = try? file.read(upToCount: limit + 1), data.count <= limit else { return nil }
+        return Array(data)
     }
 
     /// Makes renames in the directory durable.

@@ -17,13 +17,13 @@ final class TrustStore: Sendable {
         var leaves: [Digest] = []
     }
 
-    private static let name = "trust.sqlite"
+    static let name = "trust.sqlite"
     /// "GWT1" in ASCII: SQLite's application_id of a file made here.
     private static let applicationID = 0x4757_5431
     static let leavesPerTile = 256
 
     let directory: StateDirectory
-    private let queue: DatabaseQueue
+    let queue: DatabaseQueue
 
     // MARK: Opening
 
@@ -40,6 +40,7 @@ final class TrustStore: Sendable {
         let store: TrustStore
         do {
             store = TrustStore(directory: directory, queue: try connect(file))
+            try store.prepareMemory()
         } catch {
             throw corrupt(file, "it is no usable database: \(describe(error))")
         }
@@ -203,12 +204,17 @@ final class TrustStore: Sendable {
 
     /// Moves the trusted position forward, with everything derived from it. Durable when it returns.
     ///
-    /// - Parameter last: the entries up to the new size that were not prepared.
+    /// - Parameters:
+    ///   - last: the entries up to the new size that were not prepared.
+    ///   - keys: every ledger key up to the new size.
+    ///   - passed: what was computed at sizes on the way.
     func advance(
         from previous: TrustedPosition,
         to position: TrustedPosition,
         _ changes: [StateChange],
-        _ last: Page
+        _ last: Page,
+        keys: [VerifierKey] = [],
+        passed: [PassedSize] = []
     ) async throws {
         let end = last.start + UInt64(last.leaves.count)
         guard position.size > previous.size, last.start >= previous.size, end == position.size else {
@@ -228,6 +234,7 @@ final class TrustStore: Sendable {
                 }
             }
             try Self.insert(last, database)
+            try Self.remember(keys, passed, database)
         }
     }
 
@@ -287,7 +294,7 @@ final class TrustStore: Sendable {
         if !hashes.isEmpty { try flush() }
     }
 
-    private static func corrupt(_ file: String, _ reason: String) -> TrustStoreError {
+    static func corrupt(_ file: String, _ reason: String) -> TrustStoreError {
         TrustStoreError(
             .corrupt,
             "trust store \(file) is damaged: \(reason); restore it, or move the state directory away "
@@ -295,7 +302,7 @@ final class TrustStore: Sendable {
         )
     }
 
-    private static func describe(_ error: any Error) -> String {
+    static func describe(_ error: any Error) -> String {
         (error as? DatabaseError)?.message ?? (error as? TrustStoreError)?.message ?? error.localizedDescription
     }
 }

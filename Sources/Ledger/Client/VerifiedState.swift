@@ -48,8 +48,22 @@ public struct VerifiedState: Sendable {
     public let quorumTime: Timestamp
     /// By the local clock at the time of publication.
     public let condition: LedgerCondition
+    /// Seconds by which the local clock is known to be behind; add them to every reading of it (protocol.md 10.5).
+    public let clockLag: Int64
+    /// What needs a person although the node goes on.
+    public let alarms: [LedgerAlarm]
 
-    public init(state: ContractState, size: UInt64, root: Digest, quorumTime: Timestamp, condition: LedgerCondition) {
+    public init(
+        state: ContractState,
+        size: UInt64,
+        root: Digest,
+        quorumTime: Timestamp,
+        condition: LedgerCondition,
+        clockLag: Int64 = 0,
+        alarms: [LedgerAlarm] = []
+    ) {
+        self.clockLag = clockLag
+        self.alarms = alarms
         self.state = state
         self.size = size
         self.root = root
@@ -58,7 +72,7 @@ public struct VerifiedState: Sendable {
     }
 
     /// Seconds since the quorum time; the clock is the caller's.
-    public func age(at now: Timestamp) -> Int64 { max(0, now - quorumTime) }
+    public func age(at now: Timestamp) -> Int64 { max(0, now + clockLag - quorumTime) }
 
     public func freshness(at now: Timestamp) -> Freshness { Freshness(age: age(at: now)) }
 }

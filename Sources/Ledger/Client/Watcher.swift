@@ -26,9 +26,9 @@ public final class Watcher: Sendable {
 
     public let configuration: WatcherConfiguration
     public let client: LedgerClient
-    private let follower: LedgerFollower
+    let follower: LedgerFollower
     private let board = NIOLockedValueBox(Board())
-    private let logger: Logger
+    let logger: Logger
 
     /// Opens the trust store, or creates an empty one with the pin.
     ///
@@ -38,7 +38,7 @@ public final class Watcher: Sendable {
         logger: Logger = Logger(label: "webgw.watcher")
     ) throws(LedgerRefusal) {
         do {
-            client = try LedgerClient(urls: configuration.urls, limits: configuration.limits, logger: logger)
+            client = try LedgerClient(sources: configuration.sources, limits: configuration.limits, logger: logger)
             follower = try LedgerFollower(configuration: configuration, client: client, logger: logger)
         } catch {
             throw LedgerRefusal(local: error)
@@ -98,6 +98,8 @@ public final class Watcher: Sendable {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.follow() }
+                group.addTask { try await self.visit() }
+                group.addTask { try await self.deliver() }
                 group.addTask { try await self.beat() }
                 defer { group.cancelAll() }
                 try await group.next()
@@ -122,7 +124,7 @@ public final class Watcher: Sendable {
         for source in client.sources {
             try Task.checkCancellation()
             do {
-                _ = try await follower.round(source, wait: nil)
+                _ = try await follower.round(source)
                 await publish()
                 if let latest { return latest }
             } catch {
@@ -173,83 +175,7 @@ public final class Watcher: Sendable {
         }
     }
 
-    // MARK: The loop
-
-    private func follow() async throws {
-        let elapsed = stopwatch(configuration.clock)
-        var schedule = SourceSchedule(
-            count: client.sources.count,
-            first: configuration.firstPause,
-            unreachableCap: configuration.poll,
-            refusedCap: configuration.distrust
-        )
-        var isLongPoll = false
-        // Where long polls fail and plain ones do not, the pauses before them keep growing.
-        var hasFailedPoll = false
-        var mirror = 0
-        var mirrorDue = configuration.interval
-        while true {
-            try Task.checkCancellation()
-            if await follower.halt != nil {
-                // Nothing a source can say changes this; the heartbeat keeps the freshness up to date.
-                try await configuration.clock.sleep(for: configuration.interval)
-                continue
-            }
-            guard let index = schedule.ready(at: elapsed()) else {
-                try await configuration.clock.sleep(for: schedule.pause(at: elapsed()))
-                continue
-            }
-            let begin = elapsed()
-            let wait = isLongPoll && configuration.longPoll > 0 ? configuration.longPoll : nil
-            do {
-                let news = try await follower.round(client.sources[index], wait: wait)
-                if wait != nil { hasFailedPoll = false }
-                if !hasFailedPoll { schedule.succeeded(index) } else { schedule.answered(index) }
-                if news == .advanced || news == .renewed { await publish() }
-                // A long poll that ended without news is followed by a plain request: only that brings the fresh
-                // cosignatures of an idle ledger.
-                isLongPoll = news != .nothingNewer
-                let isPaced = wait == nil ? configuration.longPoll > 0 : elapsed() - begin > .seconds(1)
-                if !isPaced, news != .advanced { try await configuration.clock.sleep(for: configuration.poll) }
-            } catch {
-                let refusal = try passing(error)
-                schedule.failed(index, refusal, at: elapsed(), fraction: configuration.random())
-                if wait != nil { hasFailedPoll = true }
-                isLongPoll = false
-                if refusal.kind == .halted { await publish() }
-            }
-            if client.sources.count > 1, elapsed() >= mirrorDue {
-                mirror = (mirror + 1) % client.sources.count
-                if mirror == index { mirror = (mirror + 1) % client.sources.count }
-                mirrorDue = elapsed() + configuration.interval
-                do {
-                    let news = try await follower.round(client.sources[mirror], wait: nil)
-                    schedule.succeeded(mirror)
-                    if news == .advanced || news == .renewed { await publish() }
-                } catch {
-                    schedule.failed(mirror, try passing(error), at: elapsed(), fraction: configuration.random())
-                }
-            }
-        }
-    }
-
-    /// Publishes again when the freshness changes, and every minute.
-    private func beat() async throws {
-        let elapsed = stopwatch(configuration.clock)
-        var due = configuration.interval
-        while true {
-            try await configuration.clock.sleep(for: configuration.heartbeat)
-            guard let latest else { continue }
-            let freshness = latest.freshness(at: configuration.now())
-            let wasNormal = latest.condition == .normal
-            if elapsed() >= due || wasNormal != (freshness == .normal) {
-                await publish()
-                due = elapsed() + configuration.interval
-            }
-        }
-    }
-
-    private func publish() async {
+    func publish() async {
         guard let (state, number) = await follower.verified() else { return }
         board.withLockedValue { board in
             // The other task may have asked later and been here first.
@@ -261,7 +187,7 @@ public final class Watcher: Sendable {
     }
 
     /// Counts and logs what was refused.
-    private func note(_ error: any Error) -> LedgerRefusal {
+    func note(_ error: any Error) -> LedgerRefusal {
         let refusal = LedgerRefusal(local: error)
         logger.debug(
             "refused",
@@ -272,7 +198,7 @@ public final class Watcher: Sendable {
     }
 
     /// The refusal, if the watcher can go on after it; else it is thrown.
-    private func passing(_ error: any Error) throws -> LedgerRefusal {
+    func passing(_ error: any Error) throws -> LedgerRefusal {
         if error is CancellationError { throw error }
         try Task.checkCancellation()
         let refusal = note(error)
@@ -325,10 +251,4 @@ extension LedgerRefusal {
         case .halted: 3
         }
     }
-}
-
-/// Time since now by any clock.
-func stopwatch<C: Clock>(_ clock: C) -> @Sendable () -> Duration where C.Duration == Duration {
-    let start = clock.now
-    return { start.duration(to: clock.now) }
 }

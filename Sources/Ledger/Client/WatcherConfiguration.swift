@@ -5,10 +5,18 @@ internal import Foundation
 public struct WatcherConfiguration: Sendable {
     /// The ledger first, then its mirrors.
     public var urls: [String]
+    /// Other nodes that follow the ledger: asked for the checkpoint they stand by, and told of a fork.
+    public var peers: [String] = []
+    /// Witnesses of the ledger, asked and told like peers.
+    public var witnesses: [String] = []
+    /// Auditors, who are told of a fork.
+    public var auditors: [String] = []
     /// The pin: txid of the genesis payload. Never taken from the ledger itself.
     public var ledgerID: Identifier
     /// Directory of the trust store; one process at a time.
     public var stateDirectory: String
+    /// A checkpoint of at most 14 days that the first start has to go through; nil asks for none.
+    public var startCheckpoint: [UInt8]?
     /// Accept a ledger whose policy is `quorum none`.
     public var isDev: Bool
     public var limits = ClientLimits()
@@ -31,6 +39,12 @@ public struct WatcherConfiguration: Sendable {
     public var bundlesInFlight = 4
     /// Local wall clock, in seconds since 1970.
     public var now: @Sendable () -> Timestamp = { Timestamp(Date().timeIntervalSince1970) }
+    /// Time that passes whatever is done to the wall clock, since any fixed moment.
+    public var monotonic: @Sendable () -> Duration = Self.continuous
+    /// Peers and witnesses asked at a time (protocol.md 10.2 step 11).
+    public var gossip = 3
+    /// Between two rounds of all sources while the state is stale.
+    public var staleInterval: Duration = .seconds(15)
     /// Clock of every pause.
     public var clock: any Clock<Duration> = ContinuousClock()
     /// Uniform in 0 ..< 1, for the jitter of pauses.
@@ -38,10 +52,21 @@ public struct WatcherConfiguration: Sendable {
     /// Called for everything that was refused, on the watcher's task; for metrics and logs.
     public var onRefusal: @Sendable (LedgerRefusal) -> Void = { _ in }
 
+    private static let continuous: @Sendable () -> Duration = {
+        let clock = ContinuousClock()
+        return { [start = clock.now] in start.duration(to: clock.now) }
+    }()
+
     public init(urls: [String], ledgerID: Identifier, stateDirectory: String, isDev: Bool = false) {
         self.urls = urls
         self.ledgerID = ledgerID
         self.stateDirectory = stateDirectory
         self.isDev = isDev
+    }
+
+    /// Every source with its role, the ledger first.
+    var sources: [(url: String, role: LedgerClient.Role)] {
+        urls.enumerated().map { ($1, $0 == 0 ? .ledger : .mirror) } + peers.map { ($0, .peer) }
+            + witnesses.map { ($0, .witness) } + auditors.map { ($0, .auditor) }
     }
 }

@@ -120,9 +120,11 @@ actor GatewayNode {
             logger.error("\(complaint)", metadata: ["node": "\(node.hex)"])
         }
         lastComplaint = complaint
-        let now = Posix.now()
+        let now = Posix.now() + verified.clockLag
         let wasHalted = isHalted
-        if case .halted(_, let message) = verified.condition {
+        var halt: String?
+        if case .halted(let result, let message) = verified.condition {
+            halt = "\(message) (\(result.rawValue))"
             isHalted = true
             if !wasHalted {
                 logger.error("the ledger is not followed any more, the last verified state stays in force: \(message)")
@@ -135,7 +137,12 @@ actor GatewayNode {
             state: verified.state,
             node: node,
             at: now,
-            freshness: .init(quorumTime: verified.quorumTime, isHalted: isHalted)
+            freshness: .init(
+                quorumTime: verified.quorumTime,
+                halt: halt,
+                clockLag: verified.clockLag,
+                alarms: verified.alarms.map { .init(code: $0.code.rawValue, message: $0.message) }
+            )
         )
         gateway.apply(publication)
         nextChange = publication.nextChange

@@ -14,6 +14,9 @@ struct LedgerCommand: AsyncParsableCommand {
               gw-node ledger init /tmp/trial --origin ledger.example.org --dev
               gw-node ledger serve /tmp/trial --listen 127.0.0.1:8080 --dev
             """,
-        subcommands: [LedgerInitCommand.self, LedgerJoinCommand.self, LedgerServeCommand.self, LedgerFsckCommand.self]
+        subcommands: [
+            LedgerInitCommand.self, LedgerJoinCommand.self, LedgerServeCommand.self, LedgerFsckCommand.self,
+            LedgerResolveCommand.self,
+        ]
     )
 }

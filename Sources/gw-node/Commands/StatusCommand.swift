@@ -57,6 +57,15 @@ struct StatusDocument: Decodable {
         /// Missing before anything was verified.
         var quorum_time: Int64?
         var condition: String
+        var age: Int64?
+        /// Why the ledger is not followed any more.
+        var halt: String?
+        var alarms: [Alarm]?
+    }
+
+    struct Alarm: Decodable {
+        var code: String
+        var message: String
     }
 
     struct Condition: Decodable {
@@ -85,8 +94,10 @@ struct StatusDocument: Decodable {
         if let ledger, let quorumTime = ledger.quorum_time {
             lines.append(
                 "ledger    \(ledger.size) entries verified, quorum time \(CalendarTime.text(quorumTime)), "
-                    + ledger.condition
+                    + "\(ledger.age ?? 0) s old, \(ledger.condition)"
             )
+            if let halt = ledger.halt { lines.append("HALTED    \(halt)") }
+            for alarm in ledger.alarms ?? [] { lines.append("ALARM     \(alarm.code): \(alarm.message)") }
         } else {
             lines.append("ledger    nothing verified yet")
         }

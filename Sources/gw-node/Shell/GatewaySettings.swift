@@ -57,6 +57,11 @@ struct GatewaySettings: Equatable {
           urls: \(Self.list(ledger.urls))
           id: "\(ledger.id.hex)"
           dev: \(ledger.isDevelopment)
+          mirrors: \(Self.list(ledger.others.mirrors))
+          peers: \(Self.list(ledger.others.peers))
+          witnesses: \(Self.list(ledger.others.witnesses))
+          auditors: \(Self.list(ledger.others.auditors))
+          checkpoint: \(ledger.checkpoint ?? "none")
         node:
           id: "\(file.node.hex)"
           key: \(file.keyFile)            # MASKED, public key \(key.publicKey.hex)
@@ -86,6 +91,9 @@ struct GatewaySettings: Equatable {
                 .object([
                     ("urls", .strings(ledger.urls)), ("id", .string(ledger.id.hex)),
                     ("dev", .boolean(ledger.isDevelopment)),
+                    ("mirrors", .strings(ledger.others.mirrors)), ("peers", .strings(ledger.others.peers)),
+                    ("witnesses", .strings(ledger.others.witnesses)), ("auditors", .strings(ledger.others.auditors)),
+                    ("checkpoint", ledger.checkpoint.map { .string($0) } ?? .null),
                 ])
             ),
             (

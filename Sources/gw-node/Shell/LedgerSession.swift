@@ -125,6 +125,20 @@ struct LedgerSession {
 }
 
 extension LedgerReference {
+    /// Where this ledger is, whom else to ask about it, and where the verified copy is kept.
+    var watcherConfiguration: WatcherConfiguration {
+        var configuration = WatcherConfiguration(
+            urls: urls + others.mirrors,
+            ledgerID: id,
+            stateDirectory: stateFolder,
+            isDev: isDevelopment
+        )
+        configuration.peers = others.peers
+        configuration.witnesses = others.witnesses
+        configuration.auditors = others.auditors
+        return configuration
+    }
+
     /// A watcher of this ledger.
     ///
     /// - Parameter isPatient: for commands that wait for a ledger, and therefore have to say once what they wait for.
@@ -132,12 +146,10 @@ extension LedgerReference {
         if isDevelopment {
             logger.warning("--dev: checkpoints count although no witness vouches for them; for trials only")
         }
-        var configuration = WatcherConfiguration(
-            urls: urls,
-            ledgerID: id,
-            stateDirectory: stateFolder,
-            isDev: isDevelopment
-        )
+        var configuration = watcherConfiguration
+        if let checkpoint {
+            configuration.startCheckpoint = try Files.read(checkpoint, limit: 64 << 10, as: "the pinned checkpoint")
+        }
         let said = NIOLockedValueBox<Set<String>>([])
         configuration.onRefusal = { refusal in
             let isNews = isPatient && said.withLockedValue { $0.insert("\(refusal.source) \(refusal.code)").inserted }

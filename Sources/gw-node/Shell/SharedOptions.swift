@@ -87,6 +87,9 @@ struct LedgerReference: Equatable {
     var id: Identifier
     var isDevelopment: Bool
     var stateFolder: String
+    var others = LedgerOthers()
+    /// File with a checkpoint that the first start has to go through.
+    var checkpoint: String?
 
     /// Flags win over the profile; what neither names is a usage error that says how to give it.
     init(_ options: LedgerOptions, profile: Profile?) throws(CommandFailure) {
@@ -120,6 +123,8 @@ struct LedgerReference: Equatable {
             throw CommandFailure(.configuration, "the ledger id \(LedgerSettings.pinRule)")
         }
         try self.init(urls: settings.urls, id: id, isDevelopment: settings.isDevelopment, state: state)
+        others = settings.others
+        checkpoint = settings.checkpoint
     }
 
     private init(urls: [String], id: Identifier, isDevelopment: Bool, state: String?) throws(CommandFailure) {

@@ -43,7 +43,7 @@ extension ContractState {
     }
 
     /// Step 4.
-    private func checkLedger(_ entry: Entry) throws(Code) {
+    func checkLedger(_ entry: Entry) throws(Code) {
         guard let ledgerID else {
             guard entry.type == .genesis, size == 0 else { throw .genesisRequired }
             return

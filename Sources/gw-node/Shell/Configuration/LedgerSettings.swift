@@ -4,18 +4,19 @@ import Contracts
 struct LedgerSettings: Equatable {
     var urls: [String]
     var id: String
+    /// Copies of the log, other nodes, witnesses and auditors of the ledger.
+    var others = LedgerOthers()
+    /// File with a checkpoint that the first start has to go through.
+    var checkpoint: String?
     /// Accept a ledger whose quorum is `none`, as only a trial ledger has it.
     var isDevelopment: Bool
 
     init(_ value: ConfigurationValue) throws(CommandFailure) {
-        let members = try value.members(["urls", "id", "dev"])
+        let members = try value.members(
+            ["urls", "id", "dev", "mirrors", "peers", "witnesses", "auditors", "checkpoint"]
+        )
         let list = try members.required("urls", of: value)
-        var urls: [String] = []
-        for element in try list.list() {
-            let url = try element.string()
-            guard Self.isURL(url) else { throw element.failure(Self.urlRule) }
-            urls.append(url)
-        }
+        let urls = try Self.urls(list)
         if urls.isEmpty { throw list.failure("names no ledger; add its URL") }
         let pin = try members.required("id", of: value)
         let text = try pin.string()
@@ -23,6 +24,21 @@ struct LedgerSettings: Equatable {
         self.urls = urls
         id = text
         isDevelopment = try members["dev"]?.boolean() ?? false
+        others.mirrors = try Self.urls(members["mirrors"])
+        others.peers = try Self.urls(members["peers"])
+        others.witnesses = try Self.urls(members["witnesses"])
+        others.auditors = try Self.urls(members["auditors"])
+        checkpoint = try members["checkpoint"]?.path()
+    }
+
+    private static func urls(_ value: ConfigurationValue?) throws(CommandFailure) -> [String] {
+        var urls: [String] = []
+        for element in try value?.list() ?? [] {
+            let url = try element.string()
+            guard Self.isURL(url) else { throw element.failure(Self.urlRule) }
+            urls.append(url)
+        }
+        return urls
     }
 
     static let urlRule = "must be a URL such as https://ledger.example.org"
@@ -44,4 +60,15 @@ struct LedgerSettings: Equatable {
                 && byte != UInt8(ascii: "@") && byte != UInt8(ascii: "\\")
         }
     }
+}
+
+/// Who else is asked about a ledger, and told when it forks; base URLs.
+struct LedgerOthers: Equatable {
+    /// Serve a copy of the log.
+    var mirrors: [String] = []
+    /// Other nodes that follow the ledger.
+    var peers: [String] = []
+    var witnesses: [String] = []
+    /// Told of a fork only.
+    var auditors: [String] = []
 }

@@ -1,0 +1,80 @@
+internal import Contracts
+
+/// What this node computed at one size, to be compared with what auditors attest (protocol.md 10.2 step 10).
+struct PassedSize: Sendable, Hashable {
+    var size: UInt64
+    var root: Digest
+    var outcomeRoot: Digest
+    var stateRoot: Digest
+
+    /// What differs from an attestation, in words; nil if nothing does.
+    func difference(from attestation: Attestation) -> String? {
+        var differences: [String] = []
+        if attestation.root != root { differences.append("log root") }
+        if attestation.outcomeRoot != outcomeRoot { differences.append("outcome root") }
+        if attestation.stateRoot != stateRoot { differences.append("state root") }
+        return differences.isEmpty ? nil : differences.joined(separator: " and ")
+    }
+}
+
+/// The sizes within one batch at which an entry of the same batch attests a state, and what the fold gives there.
+///
+/// Bundles above the memory budget are not looked through: attestations of sizes inside them stay unchecked, as a replay
+/// checks them.
+struct AttestedSizes {
+    /// Sizes still to come, ascending.
+    private var sizes: [UInt64]
+    private var edge: CompactRange
+    private(set) var passed: [PassedSize] = []
+
+    init(in entries: FetchedEntries, after edge: CompactRange) {
+        self.edge = edge
+        var found: Set<UInt64> = []
+        for leaf in entries.bundles.lazy.compactMap(\.leaves).joined() where Self.mayAttest(leaf) {
+            guard case .entry(let entry) = ParsedEntry(leaf: leaf), case .stateAttest(let body) = entry.body,
+                let size = UInt64(exactly: body.size), size > edge.size, size < entries.edge.size
+            else { continue }
+            found.insert(size)
+        }
+        sizes = found.sorted()
+    }
+
+    /// The next size at which to stop.
+    var next: UInt64? { sizes.first }
+
+    /// Takes what the fold gave for the next leaves, which reach no further than `next`.
+    mutating func note(_ leaves: some Sequence<[UInt8]>, _ state: inout ContractState) {
+        guard let next = sizes.first else { return }
+        for leaf in leaves { edge.append(MerkleTree.leafHash(leaf)) }
+        guard state.size == next else { return }
+        sizes.removeFirst()
+        passed.append(
+            PassedSize(size: next, root: edge.root, outcomeRoot: state.outcomeRoot, stateRoot: state.stateRoot())
+        )
+    }
+
+    /// Whether the payload ends like one of `state.attest`: its last members are `type` and `v`.
+    private static func mayAttest(_ leaf: [UInt8]) -> Bool {
+        let ending = Array(#""type":"state.attest","v":1}"#.utf8)
+        let start = #"{"payload":""#.utf8.count
+        guard let end = leaf.dropFirst(start).firstIndex(of: UInt8(ascii: "\"")), end - start >= 44,
+            let tail = Base64.decode(leaf[(end - 44)..<end])
+        else { return false }
+        return tail.suffix(ending.count).elementsEqual(ending)
+    }
+}
+
+extension LedgerFollower {
+    /// Step 10 for attestations that took effect: what an auditor vouches for is compared with what was computed here.
+    func compareAttestations(_ attestations: [(twin: Identifier, body: Attestation)]) async throws {
+        for (twin, body) in attestations {
+            guard let size = UInt64(exactly: body.size), let passed = try await store.passed(size) else { continue }
+            guard let difference = passed.difference(from: body) else { continue }
+            try await set(
+                alarm: .stateDivergence,
+                "auditor \(twin.hex) attests another \(difference) at size \(size) than was computed here; "
+                    + "replay the log with `gw-node audit replay` and compare"
+            )
+        }
+    }
+}

@@ -1,0 +1,144 @@
+internal import Contracts
+internal import Logging
+
+/// Steps 7 to 10: from proven entries to a larger trusted tree.
+extension LedgerFollower {
+    /// Entries whose outcomes and hashes are written ahead of their step at a time.
+    private static let pageSize = 4096
+    /// Trusted sizes of the past whose roots are kept in memory.
+    private static let rememberedSizes = 64
+    /// A renewed quorum time is stored when it is this many seconds later than the stored one.
+    private static let renewalStep: Timestamp = 30
+
+    func advance(
+        to checkpoint: Checkpoint,
+        _ quorumTime: Timestamp,
+        _ rules: Rules,
+        _ source: LedgerClient.Source
+    ) async throws {
+        let pinned = try startSize(before: checkpoint, rules, source)
+        let sizes = Set(claims.keys).union(pinned.map { [$0.size] } ?? [])
+        let (entries, origin) = try await provenEntries(checkpoint, rules, source, rootsAt: sizes)
+        if let pinned { try await check(pinned, in: entries, checkpoint, origin) }
+        try await compareClaims(with: entries, checkpoint, rules, origin)
+        var fold = EntryFold(state: state, keyset: position.keyset, quorumTime: quorumTime)
+        var attested = AttestedSizes(in: entries, after: position.edge)
+        var page = TrustStore.Page(start: position.size)
+        for bundle in entries.bundles {
+            try Task.checkCancellation()
+            if page.leaves.count >= Self.pageSize {
+                try await store.prepare(page, beyond: position)
+                page = TrustStore.Page(start: page.start + UInt64(page.leaves.count))
+            }
+            var leaves = try await self.leaves(of: bundle, origin)[...]
+            page.leaves += leaves.map { MerkleTree.leafHash($0) }
+            while !leaves.isEmpty {
+                let part = attested.next.map { leaves.prefix(Int($0 - fold.state.size)) } ?? leaves
+                page.outcomes += await fold.append(Array(part))
+                leaves = leaves.dropFirst(part.count)
+                if let stop = fold.stop {
+                    try await self.stop(stop, fold.stopMessage)
+                    throw LedgerRefusal(TrustedPosition.Halt(result: stop, message: fold.stopMessage))
+                }
+                attested.note(part, &fold.state)
+            }
+        }
+        try confirm(rules, by: fold, origin)
+        var quorumTime = quorumTime
+        if let policy = fold.state.policy, policy.text != rules.policy.text {
+            let changed = Rules(origin: rules.origin, keys: rules.keys, policy: policy, ahead: rules.ahead)
+            quorumTime = min(quorumTime, try await judge(checkpoint, changed, source).quorumTime)
+        }
+        var next = position
+        next.origin = checkpoint.origin
+        next.keyset = fold.keyset
+        next.root = checkpoint.root
+        next.checkpoint = checkpoint.bytes
+        next.edge = entries.edge
+        next.outcomes = fold.state.outcomes
+        next.stateRoot = fold.state.stateRoot()
+        next.lastTick = fold.state.now
+        next.quorumTime = max(quorumTime, position.quorumTime)
+        next.halt = nil
+        let changes = fold.state.takeChanges()
+        var keys = keys
+        for set in [fold.state.ledgerKeys] + fold.keySets { keys.add(set) }
+        let end = PassedSize(
+            size: checkpoint.size,
+            root: checkpoint.root,
+            outcomeRoot: fold.state.outcomeRoot,
+            stateRoot: next.stateRoot
+        )
+        // From here on the step is durable; only then is it shown to anybody.
+        try await store.advance(
+            from: position,
+            to: next,
+            changes,
+            page,
+            keys: keys.keys,
+            passed: attested.passed + [end]
+        )
+        recent[position.size] = position.root
+        if recent.count > Self.rememberedSizes, let oldest = recent.keys.min() { recent[oldest] = nil }
+        position = next
+        state = fold.state
+        self.keys = keys
+        storedQuorumTime = next.quorumTime
+        noteQuorumTime()
+        genesis = nil
+        etags = [:]
+        claims = claims.filter { $0.key > next.size }
+        try await set(alarm: .withholding, nil)
+        try await compareAttestations(fold.attestations)
+    }
+
+    /// The bytes of a proven bundle: kept, or fetched again and compared with the hashes that were proven.
+    private func leaves(
+        of bundle: FetchedEntries.Bundle,
+        _ source: LedgerClient.Source
+    ) async throws -> [[UInt8]] {
+        if let leaves = bundle.leaves { return leaves }
+        let leaves = try await client.leaves(bundle, from: source, false)
+        guard FetchedEntries.digest(leaves.map { MerkleTree.leafHash($0) }) == bundle.digest else {
+            throw LedgerRefusal(
+                .entriesMismatch,
+                source: source,
+                "its bundle \(bundle.index) changed while it was read"
+            )
+        }
+        return leaves
+    }
+
+    /// A later quorum time for the trusted tree. Durable when it lies well ahead of the stored one.
+    func renew(checkpoint: [UInt8], quorumTime: Timestamp) async throws {
+        var next = position
+        next.checkpoint = checkpoint
+        next.quorumTime = quorumTime
+        next.halt = nil
+        if next.halt != position.halt || quorumTime >= storedQuorumTime + Self.renewalStep {
+            try await store.renew(from: position, to: next)
+            storedQuorumTime = quorumTime
+        }
+        position = next
+        noteQuorumTime()
+    }
+
+    private func noteQuorumTime() {
+        quorumClock = QuorumClock(
+            quorumTime: position.quorumTime,
+            now: configuration.now(),
+            monotonic: configuration.monotonic(),
+            after: quorumClock
+        )
+    }
+
+    /// Makes a halt durable. The state stays as it is.
+    func stop(_ result: VerificationResult, _ message: String) async throws {
+        var next = position
+        next.halt = TrustedPosition.Halt(result: result, message: message)
+        try await store.renew(from: position, to: next)
+        storedQuorumTime = next.quorumTime
+        position = next
+        logger.debug("halted", metadata: ["code": "\(result.rawValue)", "reason": "\(message)"])
+    }
+}
