@@ -116,4 +116,45 @@ struct WatcherAlarmTests {
             #expect(try await watcher.catchUp().alarms.map(\.code) == (isTrue ? [] : [.stateDivergence]))
         }
     }
+
+    @Test(
+        "raises state.divergence for a state note of an auditor that differs, and not for one that agrees or is forged",
+        arguments: ["agrees", "differs", "forged"]
+    )
+    func stateNote(_ kind: String) async throws {
+        let log = Self.attesting(at: 5, isTrue: true)
+        var state = ContractState()
+        for leaf in log.leaves { _ = state.fold(leaf) }
+        let note = StateNote(
+            origin: log.origin,
+            size: 8,
+            root: log.root(),
+            outcomeRoot: state.outcomeRoot,
+            stateRoot: kind == "agrees" ? state.stateRoot() : .sha256([1])
+        )
+        let key = kind == "forged" ? TestLog.key(9, 9) : TestLog.key(1, 60)
+        let vkey = VerifierKey(name: "auditor.example", type: VerifierKey.noteType, key: key.publicKey)
+        let manifest = note.signed(by: key, as: vkey)
+        try await WatcherHarness.serving(log) { harness, server in
+            harness.tell { request, _ in
+                switch request.path {
+                case "/snapshot/sizes": .respond(200, body: Array("8 attested\n".utf8))
+                case "/snapshot/8/manifest": .respond(200, body: manifest)
+                default: nil
+                }
+            }
+            try await harness.following(harness.configuration(server)) { watcher in
+                _ = try #require(await watcher.state { $0.size == 8 })
+                if kind == "differs" {
+                    _ = try #require(await watcher.state { $0.alarms.map(\.code) == [.stateDivergence] })
+                } else {
+                    let isRead = await comesTrue { server.requests.count { $0.path == "/snapshot/8/manifest" } > 0 }
+                    #expect(isRead)
+                    let polls = server.requests.count
+                    #expect(await comesTrue { server.requests.count > polls + 5 })
+                    #expect(watcher.latest?.alarms == [])
+                }
+            }
+        }
+    }
 }

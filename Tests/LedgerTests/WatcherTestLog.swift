@@ -7,6 +7,8 @@ struct TestLog: Sendable {
     static let start: Timestamp = 1_800_000_000
 
     let origin: String
+    /// Time of genesis; entries expire a day later.
+    let time: Timestamp
     let rootKey: SigningKey
     let ledgerKey: SigningKey
     let witnessKey: SigningKey
@@ -19,7 +21,8 @@ struct TestLog: Sendable {
     private(set) var chain = [0]
 
     /// A log with its genesis. The same seed makes the same keys.
-    init(seed: UInt8 = 1, origin: String = "log.example/one", isWitnessed: Bool = true) {
+    init(seed: UInt8 = 1, origin: String = "log.example/one", isWitnessed: Bool = true, time: Timestamp = start) {
+        self.time = time
         self.origin = origin
         rootKey = Self.key(seed, 1)
         ledgerKey = Self.key(seed, 2)
@@ -39,7 +42,7 @@ struct TestLog: Sendable {
             policy: policy,
             reserved: [],
             root: Quorum([rootKey.publicKey]),
-            time: Self.start
+            time: time
         )
         let genesis = EntryDraft.genesis(body, signer: rootKey.keyID).signed(by: [rootKey])
         ledgerID = genesis.id
@@ -80,7 +83,7 @@ struct TestLog: Sendable {
             account: account,
             signer: key.keyID,
             seq: next,
-            expires: Self.start + 86_400
+            expires: time + 86_400
         ).signed(by: [key] + cosigners)
         switch body {
         case .rootRotate, .ledgerKeys, .policySet, .protocolUpgrade: chain.append(leaves.count)

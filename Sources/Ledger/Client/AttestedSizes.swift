@@ -65,6 +65,9 @@ struct AttestedSizes {
 }
 
 extension LedgerFollower {
+    /// State notes that are read in one round; a ledger keeps a few snapshots.
+    private static let mostNotes = 4
+
     /// Step 10 for attestations that took effect: what an auditor vouches for is compared with what was computed here.
     func compareAttestations(_ attestations: [(twin: Identifier, body: Attestation)]) async throws {
         for (twin, body) in attestations {
@@ -74,6 +77,39 @@ extension LedgerFollower {
                 alarm: .stateDivergence,
                 "auditor \(twin.hex) attests another \(difference) at size \(size) than was computed here; "
                     + "replay the log with `gw-node audit replay` and compare"
+            )
+        }
+    }
+
+    /// Step 10 for the state notes that a source serves with its snapshots. Notes of sizes that were not passed, or whose
+    /// roots are not kept any more, say nothing.
+    func compareStateNotes(from source: LedgerClient.Source) async throws {
+        let auditors = state.auditors
+        guard !auditors.isEmpty, position.size > 0 else { return }
+        let sizes: [UInt64]
+        do throws(LedgerClientError) {
+            sizes = try await client.snapshotSizes(from: source).lines.filter(\.isAttested).map(\.size)
+        } catch {
+            throw LedgerRefusal(error)
+        }
+        for size in sizes.prefix(Self.mostNotes) where size <= position.size && !comparedNotes.contains(size) {
+            guard let passed = try await store.passed(size) else { continue }
+            let bytes: [UInt8]
+            do throws(LedgerClientError) {
+                bytes = try await client.snapshotFile(.manifest(size), from: source)
+            } catch {
+                throw LedgerRefusal(error)
+            }
+            guard let note = try? SignedStateNote(parsing: bytes), note.state.size == size,
+                note.state.origin.utf8.elementsEqual(position.origin.utf8),
+                let attesters = try? note.attesters(among: auditors), let first = attesters.first
+            else { continue }
+            comparedNotes.insert(size)
+            guard let difference = passed.difference(from: note.state.attestation) else { continue }
+            try await set(
+                alarm: .stateDivergence,
+                "auditor \(first.twin.hex) attests another \(difference) at size \(size) in a state note than was "
+                    + "computed here; replay the log with `gw-node audit replay` and compare"
             )
         }
     }

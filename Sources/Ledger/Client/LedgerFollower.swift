@@ -51,6 +51,8 @@ actor LedgerFollower {
     var recent: [UInt64: Digest] = [:]
     /// Checkpoints of sizes not reached yet that the ledger signed, shown by peers and witnesses; by size.
     var claims: [UInt64: Checkpoint] = [:]
+    /// Sizes whose state notes agreed, or were reported.
+    var comparedNotes: Set<UInt64> = []
     /// The state after the pinned genesis, as long as nothing larger is trusted.
     var genesis: ContractState?
     /// Whether an answer is being judged, and who waits for the end of that.

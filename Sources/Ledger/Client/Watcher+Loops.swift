@@ -68,6 +68,12 @@ extension Watcher {
                     turn += 1
                 }
             }
+            do {
+                let data = client.sources[turn % client.sources.count]
+                try await follower.compareStateNotes(from: data)
+            } catch {
+                _ = try passing(error)
+            }
             let results = try await ask(chosen.filter { schedule.isReady($0.index, at: elapsed()) })
             for (source, refusal) in results {
                 if let refusal {

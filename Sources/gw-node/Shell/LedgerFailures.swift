@@ -51,7 +51,7 @@ extension LedgerRefusal: CommandFailureConvertible {
             return CommandFailure(
                 .refused,
                 code: code,
-                "\(message) (\(code)); this copy follows the ledger no further, show the evidence in the state folder to the auditors"
+                "\(message) (\(code)); this copy follows the ledger no further: show the evidence in the state folder to the auditors, then name the true checkpoint with `gw-node ledger resolve`"
             )
         case .local:
             let trust = TrustStoreError.Code(rawValue: code)
