@@ -7,6 +7,8 @@ final class GatewayCore: Sendable {
     /// Datagrams that wait to be taken up by another loop.
     let passedDatagrams = SharedLoad()
     static let mostPassedDatagrams: Int64 = 1024
+    /// What agents signed about their usage.
+    let usageDesk = UsageDesk()
     private let fronts = Lock([LoopBound<Front>]())
 
     init(_ configuration: GatewayConfiguration) {

@@ -25,7 +25,9 @@ struct GWNode: AsyncParsableCommand {
             ),
             CommandGroup(
                 name: "Farmers",
-                subcommands: [FarmCommand.self, NodeCommand.self, RunCommand.self, StatusCommand.self]
+                subcommands: [
+                    FarmCommand.self, NodeCommand.self, RunCommand.self, StatusCommand.self, UsageCommand.self,
+                ]
             ),
             CommandGroup(name: "Auditors", subcommands: [AuditCommand.self]),
             CommandGroup(name: "Operators", subcommands: [LedgerCommand.self, WitnessCommand.self]),

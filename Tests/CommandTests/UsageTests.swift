@@ -12,7 +12,7 @@ struct UsageTests {
     static let commands: [String] = [
         "", "keys", "keys new", "keys show", "twin", "twin create", "twin show", "setup", "farm", "farm create", "node",
         "node register", "name", "name reserve", "name release", "contract", "contract create", "contract show",
-        "contract list", "contract update", "contract cancel", "run", "status", "tunnel", "expose", "audit",
+        "contract list", "contract update", "contract cancel", "run", "status", "usage", "tunnel", "expose", "audit",
         "audit replay", "audit routes", "ledger", "ledger init", "ledger join", "ledger serve",
     ]
 

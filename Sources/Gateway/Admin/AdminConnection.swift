@@ -1,4 +1,4 @@
-/// A connection to the admin socket: one `GET /status`, one answer. Only the gateway's user can reach the socket.
+/// A connection to the admin socket: one `GET /status` or `GET /usage`, one answer. Only the gateway's user can reach the socket.
 final class AdminConnection: Handler {
     private let leg: Leg
     private let front: Front
@@ -47,10 +47,14 @@ final class AdminConnection: Handler {
         case .complete(let head):
             let path = String(copying: bytes.span, head.path)
             let method = String(copying: bytes.span, head.method)
-            guard path.utf8.elementsEqual("/status".utf8) else { return answer(404, "Not Found", []) }
+            let isUsage = path.utf8.elementsEqual("/usage".utf8)
+            guard isUsage || path.utf8.elementsEqual("/status".utf8) else { return answer(404, "Not Found", []) }
             guard method.utf8.elementsEqual("GET".utf8) else { return answer(405, "Method Not Allowed", []) }
             isAnswered = true
             let reply = LoopBound(self, on: front.loop)
+            if isUsage {
+                return gateway.withUsage { json in reply.submit { $0.answer(200, "OK", json) } }
+            }
             gateway.withStatus { status in
                 let json = status.json
                 reply.submit { $0.answer(200, "OK", json) }

@@ -310,6 +310,7 @@ extension Front: TunnelAuthority {
     }
 
     var height: UInt64 { index.publication.height }
+    var usageDesk: UsageDesk? { core.usageDesk }
 }
 
 /// What one loop, or all, counted for a contract.

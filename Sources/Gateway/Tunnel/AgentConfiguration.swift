@@ -12,6 +12,8 @@ public struct AgentConfiguration: Sendable {
     public var agent: String
     /// Bytes kept at most for local services that do not keep up.
     public var stuckLimit: Int
+    /// What an earlier process of this agent counted.
+    public var usage = UsageBook()
 
     public init(
         key: SigningKey,

@@ -16,7 +16,14 @@ final class AgentCore {
     private static let nameTime: UInt64 = 5_000_000_000
     /// How long a name that has no address is not asked for again.
     private static let failureTime: UInt64 = 1_000_000_000
-    private var flows: [UsageSubject: ContractFlow] = [:]
+    /// Signs what it saw.
+    let key: SigningKey
+    /// Meters of the streams, and what an earlier process counted.
+    var flows: [UsageSubject: ContractFlow] = [:]
+    var usageBefore: [UsageSubject: UsageTotals] = [:]
+    /// Newest claim of each gateway, and this agent's answer.
+    var claims: [UsageSubject: UsageStatement] = [:]
+    var statements: [UsageSubject: UsageStatement] = [:]
     private var lookups: [String: [([SocketAddress]) -> Void]] = [:]
 
     init(
@@ -32,7 +39,9 @@ final class AgentCore {
         slots = configuration.slots
         agent = configuration.agent
         contracts = configuration.contracts
+        key = configuration.key
         self.events = events
+        restore(configuration.usage)
     }
 
     /// Named in HELLO, ascending.

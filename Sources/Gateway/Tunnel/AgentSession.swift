@@ -86,7 +86,12 @@ final class AgentSession: MuxDelegate {
         case .update:
             guard let welcome = Welcome(payload) else { return refuse(mux, "UPDATE is malformed") }
             heard(welcome)
-        case .usage, .token: refuse(mux, "\(type) is not offered")
+        case .usage:
+            guard let claim = UsageStatement(payload, node: node), claim.signature == nil else {
+                return refuse(mux, "USAGE is malformed")
+            }
+            if let statement = core.answer(claim) { mux.stage(session: .usage, statement.payload) }
+        case .token: refuse(mux, "\(type) is not offered")
         default: refuse(mux, "unexpected frame")
         }
     }

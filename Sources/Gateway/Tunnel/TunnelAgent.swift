@@ -9,7 +9,7 @@ public final class TunnelAgent: Sendable {
     public let events: AsyncStream<AgentEvent>
 
     private let loop: Loop
-    private let core: LoopBound<AgentCore>
+    let core: LoopBound<AgentCore>
     private let continuation: AsyncStream<AgentEvent>.Continuation
     private let ended: AsyncStream<Void>
     private let end: AsyncStream<Void>.Continuation

@@ -10,10 +10,14 @@ protocol TunnelAuthority: AnyObject {
 
     /// Sessions joined, left, or serve other contracts than before.
     func sessionsChanged()
+
+    /// Where what agents signed goes; nil where nobody keeps it.
+    var usageDesk: UsageDesk? { get }
 }
 
 extension TunnelAuthority {
     func sessionsChanged() {}
+    var usageDesk: UsageDesk? { nil }
 }
 
 /// An authenticated agent session on the gateway. Loop-owned.
@@ -30,6 +34,10 @@ final class TunnelSession: MuxDelegate {
     /// Name and version the agent gave itself.
     private(set) var agent = ""
     private(set) var isDraining = false
+    /// The newest claim for each contract, whose answer may come.
+    var claims: [Identifier: UsageStatement] = [:]
+    /// This gateway.
+    let node: Identifier
     /// Order in which the sessions of all loops joined.
     var order: UInt64 = 0
 
@@ -51,6 +59,7 @@ final class TunnelSession: MuxDelegate {
         self.key = key
         self.peer = peer
         self.server = server
+        node = server.node
         loop = mux.loop
     }
 
@@ -97,6 +106,8 @@ final class TunnelSession: MuxDelegate {
         }
     }
 
+    func send(usage statement: UsageStatement) { mux.stage(session: .usage, statement.payload) }
+
     // MARK: Frames
 
     func muxIsEstablished(_ mux: Mux) {}
@@ -112,7 +123,11 @@ final class TunnelSession: MuxDelegate {
         case .goAway:
             isDraining = true
             leave()
-        case .usage, .token: refuse("\(type) is not offered")
+        case .usage:
+            if !heard(usage: payload, desk: server?.authority.usageDesk) {
+                refuse("USAGE was not asked for, or is not signed")
+            }
+        case .token: refuse("\(type) is not offered")
         default: refuse("unexpected frame")
         }
     }

@@ -11,19 +11,24 @@ struct AgentRunner {
     let targets: [Identifier: [String: ForwardTarget]]
     let output: Output
     let logger: Logger
+    /// Meters of an earlier run, and where they are kept.
+    let keeper: UsageKeeper
 
     init(
         key: SigningKey,
         contracts: [Identifier: [String: ForwardTarget]],
         slots: Int,
+        folder: String,
         output: Output,
         logger: Logger
     ) throws {
-        let configuration = AgentConfiguration(
+        keeper = try UsageKeeper(folder: folder, logger: logger)
+        var configuration = AgentConfiguration(
             key: key,
             contracts: contracts,
             slots: slots
         )
+        configuration.usage = keeper.book
         agent = try TunnelAgent(configuration: configuration, logger: logger)
         self.key = key.publicKey
         self.contracts = Set(contracts.keys)
@@ -39,8 +44,17 @@ struct AgentRunner {
             group.addTask { await agent.run() }
             group.addTask { try await follow(watcher) }
             group.addTask { await printEvents() }
+            group.addTask { await keepUsage() }
             group.addTask {
-                try await Signals(logger: logger, reload: {}, drain: { await agent.stop() }).run()
+                try await Signals(
+                    logger: logger,
+                    reload: {},
+                    drain: {
+                        var last = keeper
+                        if let book = await agent.usage() { last.keep(book, at: Posix.now()) }
+                        await agent.stop()
+                    }
+                ).run()
             }
             defer { group.cancelAll() }
             try await group.next()
@@ -134,6 +148,16 @@ struct AgentRunner {
             return details.endpoints.filter { $0.proto == .tunnel }.map {
                 GatewayEndpoint(node: id, host: $0.host, port: $0.port, transportKey: details.transportKey)
             }
+        }
+    }
+
+    // MARK: What was carried
+
+    private func keepUsage() async {
+        var keeper = keeper
+        while (try? await Task.sleep(for: .seconds(UsageKeeper.seconds))) != nil {
+            guard let book = await agent.usage() else { return }
+            keeper.keep(book, at: Posix.now())
         }
     }
 

@@ -61,6 +61,7 @@ struct ExposeCommand: AsyncParsableCommand {
                 key: key,
                 contracts: [contract: [Self.label: target]],
                 slots: 2,
+                folder: session.reference.stateFolder,
                 output: common.output,
                 logger: common.logger("gw-node")
             )

@@ -8,15 +8,19 @@ import ServiceLifecycle
 actor GatewayNode {
     private let watcher: Watcher
     private let logger: Logger
-    private var settings: GatewaySettings
-    private var gateway: Gateway
+    var settings: GatewaySettings
+    var gateway: Gateway
+    /// The meters as they are durable.
+    var keeper: UsageKeeper
+    /// When agents were asked for their word the last time.
+    var claimedAt: Timestamp = 0
     private var reporter: StatusReporter?
     private let reporters = AsyncStream<StatusReporter>.makeStream()
 
     /// The newest state that was not applied yet.
     private var pending: VerifiedState?
     /// The state whose table is in force.
-    private var verified: VerifiedState?
+    var verified: VerifiedState?
     private var nextChange: Timestamp?
     private var lastWanted: [Identifier: DesiredStatus] = [:]
     private var lastComplaint: String?
@@ -27,7 +31,8 @@ actor GatewayNode {
         self.settings = settings
         self.logger = logger
         watcher = try settings.ledger.watcher(logger: logger, isPatient: true)
-        gateway = try Self.started(settings, logger)
+        keeper = try UsageKeeper(folder: settings.ledger.stateFolder, logger: logger)
+        gateway = try Self.started(settings, keeper.book, logger)
     }
 
     /// Serves until the process is told to end.
@@ -60,6 +65,7 @@ actor GatewayNode {
     }
 
     private func stop() async {
+        keepUsage(await gateway.meters(), at: Posix.now())
         await gateway.stop()
         if let admin = settings.file.admin { Posix.remove(admin) }
     }
@@ -103,6 +109,7 @@ actor GatewayNode {
                 } else if let verified, let nextChange, Posix.now() >= nextChange {
                     apply(verified)
                 }
+                await keepUsage()
                 await tellReporter()
             }
             group.cancelAll()
@@ -174,6 +181,7 @@ actor GatewayNode {
                 node: settings.file.node,
                 account: twin,
                 key: settings.key,
+                usageInterval: .seconds(settings.file.usage.reportSeconds),
                 logger: logger
             )
             reporter = fresh
@@ -194,6 +202,7 @@ actor GatewayNode {
             wanted[contract] = lastWanted[contract]
         }
         lastWanted = wanted
+        await reporter?.wantUsage(usageSamples)
         await reporter?.want(wanted, at: verified.size)
     }
 
@@ -234,12 +243,13 @@ actor GatewayNode {
 
     private func replace(with fresh: GatewaySettings) async throws {
         await gateway.drain(seconds: 0)
+        keepUsage(await gateway.meters(), at: Posix.now())
         await gateway.stop()
         do {
-            gateway = try Self.started(fresh, logger)
+            gateway = try Self.started(fresh, keeper.book, logger)
             settings = fresh
         } catch {
-            gateway = try Self.started(settings, logger)
+            gateway = try Self.started(settings, keeper.book, logger)
             if let verified { apply(verified) }
             throw error
         }
@@ -248,8 +258,13 @@ actor GatewayNode {
         announce()
     }
 
-    private static func started(_ settings: GatewaySettings, _ logger: Logger) throws -> Gateway {
+    private static func started(
+        _ settings: GatewaySettings,
+        _ kept: UsageBook,
+        _ logger: Logger
+    ) throws -> Gateway {
         let gateway = try Gateway(configuration: settings.gateway, logger: logger)
+        gateway.restore(kept.meters, kept.statements)
         try gateway.start()
         return gateway
     }

@@ -89,6 +89,7 @@ struct TunnelCommand: AsyncParsableCommand {
             key: try KeyFile.read(keyFile),
             contracts: contracts,
             slots: slots,
+            folder: reference.stateFolder,
             output: common.output,
             logger: logger
         )

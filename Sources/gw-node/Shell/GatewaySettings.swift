@@ -81,6 +81,9 @@ struct GatewaySettings: Equatable {
           header_time: \(Quantities.text(.seconds(file.limits.headerSeconds)))
           idle: \(Quantities.text(.seconds(file.limits.idleSeconds)))
           stuck_bytes: \(Quantities.text(bytes: Int64(file.limits.stuckBytes)))
+        usage:
+          report_every: \(Quantities.text(.seconds(file.usage.reportSeconds)))
+          confirm_every: \(Quantities.text(.seconds(file.usage.confirmSeconds)))
         """
     }
 
@@ -123,6 +126,13 @@ struct GatewaySettings: Equatable {
                     ("header_time_seconds", .integer(Int64(file.limits.headerSeconds))),
                     ("idle_seconds", .integer(Int64(file.limits.idleSeconds))),
                     ("stuck_bytes", .integer(Int64(file.limits.stuckBytes))),
+                ])
+            ),
+            (
+                "usage",
+                .object([
+                    ("report_every_seconds", .integer(file.usage.reportSeconds)),
+                    ("confirm_every_seconds", .integer(file.usage.confirmSeconds)),
                 ])
             ),
         ])

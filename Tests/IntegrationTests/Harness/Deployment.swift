@@ -132,7 +132,7 @@ final class Deployment {
     }
 
     /// Writes the gateway's configuration, with another ledger URL when one is given.
-    func writeConfiguration(of gateway: Gateway, ledger url: String? = nil) throws {
+    func writeConfiguration(of gateway: Gateway, ledger url: String? = nil, more: String = "") throws {
         try write(
             gateway.configuration,
             """
@@ -146,6 +146,7 @@ final class Deployment {
               ports: "\(gateway.address)"
               admin: "unix:\(gateway.name).sock"
             loops: 1
+            \(more)
             """
         )
     }

@@ -26,6 +26,15 @@ struct GatewayFile: Equatable {
     /// Event loops; nil is one per core.
     var loops: Int?
     var limits = GatewayLimits()
+    var usage = Usage()
+
+    /// How often usage is told.
+    struct Usage: Equatable {
+        /// Seconds between two reports about a contract to the ledger; each is an entry that stays for ever.
+        var reportSeconds: Int64 = 600
+        /// Seconds between two requests to agents to sign what they saw.
+        var confirmSeconds: Int64 = 60
+    }
 
     init(_ path: String) throws(CommandFailure) {
         try self.init(ConfigurationFile(path, as: "the gateway configuration"))
@@ -33,7 +42,7 @@ struct GatewayFile: Equatable {
 
     init(_ file: ConfigurationFile) throws(CommandFailure) {
         path = file.path
-        let top = try file.root.members(["ledger", "node", "state", "bind", "loops", "limits"])
+        let top = try file.root.members(["ledger", "node", "state", "bind", "loops", "limits", "usage"])
         ledger = try LedgerSettings(top.required("ledger", of: file.root))
         let nodePlace = try top.required("node", of: file.root)
         let nodeMembers = try nodePlace.members(["id", "key", "transport_key"])
@@ -46,6 +55,10 @@ struct GatewayFile: Equatable {
             loops = Int(try value.integer(1...256))
         }
         if let value = top["limits"] { try readLimits(value) }
+        if let members = try top["usage"]?.members(["report_every", "confirm_every"]) {
+            if let place = members["report_every"] { usage.reportSeconds = try place.seconds(1...86_400) }
+            if let place = members["confirm_every"] { usage.confirmSeconds = try place.seconds(1...86_400) }
+        }
     }
 
     private mutating func readBind(_ value: ConfigurationValue) throws(CommandFailure) {
