@@ -20,7 +20,11 @@ public final class Gateway: Sendable {
         var contracts: [Identifier: SharedContract] = [:]
         /// Meters of an earlier process, of contracts that were not served since.
         var restored: [Identifier: ContractMeter] = [:]
+        /// The sockets of the configured addresses.
+        var listeners: [ListenerKey: ListeningSocket] = [:]
         var ports: [LeasedPort: PortSockets] = [:]
+        /// Sockets of TCP ports that were closed and that some loop may still hold.
+        var closing: [LeasedPort: [WeakSocket]] = [:]
         var unavailable: [LeasedPort: String] = [:]
         var unreachable: Set<Identifier> = []
         var generation: Int64 = 0
@@ -30,9 +34,9 @@ public final class Gateway: Sendable {
     }
 
     let core: GatewayCore
-    private let loops: [Loop]
-    private let identity: TLSIdentity
-    private let logger: Logger
+    let loops: [Loop]
+    let identity: TLSIdentity
+    let logger: Logger
     private let seed: UInt64
     let state = Lock(State())
 
@@ -61,20 +65,19 @@ public final class Gateway: Sendable {
     /// Binds every address and starts the loops. On an error nothing stays bound.
     public func start() throws(GatewayError) {
         let configuration = core.configuration
-        let http = try bind("http", configuration.http)
-        let https = try bind("https", configuration.https)
-        let tunnel = try bind("tunnel", configuration.tunnel)
+        let sockets = try bindListeners(configuration, except: [:])
         let admin = try bind("admin", configuration.admin.map { ["unix:\($0)"] } ?? [])
         let group = SessionGroup()
         var fronts: [LoopBound<Front>] = []
         var registries: [LoopBound<SessionRegistry>] = []
         do {
+            let context = try TLSContext(tunnel: .server, identity: identity)
             for (place, loop) in loops.enumerated() {
                 let registry = SessionRegistry(loop: loop, index: place, group: group)
                 let front = Front(loop: loop, registry: registry, core: core)
-                for socket in http { try front.listenHTTP(socket) }
-                for socket in https { try front.listenTLS(socket) }
-                for socket in tunnel { try listenTunnel(socket, front) }
+                for (key, socket) in sockets {
+                    try front.listen(key, socket, context, Self.tunnelLimits(configuration))
+                }
                 if place == 0 {
                     for socket in admin { try front.listenAdmin(socket, self) }
                     front.onSweep = { [weak self, weak front] in
@@ -91,15 +94,13 @@ public final class Gateway: Sendable {
         group.set(registries)
         core.set(fronts)
         state.withLock { state in
-            state.bound.http = http.map(\.address.description)
-            state.bound.https = https.map(\.address.description)
-            state.bound.tunnel = tunnel.map(\.address.description)
-            state.bound.admin = configuration.admin
+            state.listeners = sockets
+            state.bound = Self.bound(sockets, configuration)
         }
         for (place, loop) in loops.enumerated() { loop.start(name: "gateway-\(place)") }
     }
 
-    private func bind(_ what: String, _ addresses: [String]) throws(GatewayError) -> [ListeningSocket] {
+    func bind(_ what: String, _ addresses: [String]) throws(GatewayError) -> [ListeningSocket] {
         var sockets: [ListeningSocket] = []
         for text in addresses {
             guard let address = SocketAddress(text) else {
@@ -112,26 +113,6 @@ public final class Gateway: Sendable {
             }
         }
         return sockets
-    }
-
-    private func listenTunnel(_ socket: ListeningSocket, _ front: Front) throws {
-        var limits = TunnelLimits()
-        // Running streams are cut by their contract's own `drain`, of at most an hour; the session ends with the last of them.
-        limits.drain = .seconds(3660)
-        limits.handshakesPerSecond = core.configuration.limits.handshakesPerSecond
-        limits.handshakeBurst = limits.handshakesPerSecond * 4
-        let context = try TLSContext(tunnel: .server, identity: identity)
-        front.tunnels.append(
-            try TunnelServer(
-                loop: front.loop,
-                socket: socket,
-                context: context,
-                node: core.configuration.node,
-                authority: front,
-                registry: front.registry,
-                limits: limits
-            )
-        )
     }
 
     /// The addresses as bound; empty before `start`.
@@ -157,7 +138,9 @@ public final class Gateway: Sendable {
             }
             state.index = index
             state.generation += 1
-            for port in diff.closed { state.ports[port] = nil }
+            for port in diff.closed {
+                state.closing[port] = state.ports.removeValue(forKey: port)?.listening.map { WeakSocket($0) }
+            }
             let leased = index.verdicts.flatMap(\.ports)
             state.unavailable = state.unavailable.filter { failure in
                 leased.contains { $0.contains(failure.key) }
@@ -190,8 +173,15 @@ public final class Gateway: Sendable {
         return SharedContract(totals, durable?.period ?? PeriodUse())
     }
 
-    /// Binds a leased port on every configured address, all or none.
-    private func openPort(_ port: LeasedPort, _ state: inout State) -> Bool {
+    /// Binds a leased port on every configured address, all or none. One that closed a moment ago, and that a loop still holds, is
+    /// taken back.
+    func openPort(_ port: LeasedPort, _ state: inout State) -> Bool {
+        let held = state.closing.removeValue(forKey: port)?.map(\.socket) ?? []
+        if !held.isEmpty, !held.contains(where: { $0 == nil }) {
+            state.ports[port] = PortSockets(listening: held.compactMap { $0 })
+            state.unavailable[port] = nil
+            return true
+        }
         do throws(GatewayError) {
             let addresses = core.configuration.ports.map { host in
                 host.utf8.contains(0x3A) ? "[\(host)]:\(port.number)" : "\(host):\(port.number)"
@@ -239,6 +229,7 @@ public final class Gateway: Sendable {
         state.withLock { state in
             state.unreachable = unreachable
             state.sweeps += 1
+            state.closing = state.closing.filter { $0.value.contains { $0.socket != nil } }
             guard state.sweeps % 5 == 0, !state.isDraining else { return }
             for port in state.unavailable.keys.sorted() {
                 guard let index = state.index, openPort(port, &state) else { continue }
@@ -308,6 +299,7 @@ public final class Gateway: Sendable {
         state.withLock { state in
             state.isDraining = true
             state.ports = [:]
+            state.listeners = [:]
         }
         for front in core.allFronts { front.submit { $0.drain(.seconds(seconds)) } }
         let clock = ContinuousClock()
@@ -320,7 +312,10 @@ public final class Gateway: Sendable {
 
     /// Closes everything at once and ends the loops.
     public func stop() async {
-        state.withLock { $0.ports = [:] }
+        state.withLock { state in
+            state.ports = [:]
+            state.listeners = [:]
+        }
         for front in core.allFronts { front.submit { $0.stop() } }
         for loop in loops { await loop.stop() }
         core.set([])

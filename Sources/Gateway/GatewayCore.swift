@@ -1,6 +1,6 @@
 /// What the loops of a gateway share. Every part is safe from any thread.
 final class GatewayCore: Sendable {
-    let configuration: GatewayConfiguration
+    private let current: Lock<GatewayConfiguration>
     let clock = WallClock()
     /// Visitors over all loops.
     let visitors = SharedLoad()
@@ -12,7 +12,13 @@ final class GatewayCore: Sendable {
     private let fronts = Lock([LoopBound<Front>]())
 
     init(_ configuration: GatewayConfiguration) {
-        self.configuration = configuration
+        current = Lock(configuration)
+    }
+
+    /// The configuration in force; loops keep what they need of it.
+    var configuration: GatewayConfiguration {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
     }
 
     /// Sets the loops, once, before visitors come.

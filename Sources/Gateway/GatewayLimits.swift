@@ -22,12 +22,27 @@ public struct GatewayLimits: Sendable, Hashable {
     /// Bytes one loop holds for visitors and agents that do not read. Half of a small machine's memory would be too much.
     public var stuckBytes = 256 << 20
 
+    /// Bytes a second, averaged, that a request body has to bring before its answer begins, and that a visitor has to take while bytes
+    /// wait for it, once `slowSeconds` are over. The slowest modems sent a thousand.
+    public var slowestRate = 500
+
+    /// Seconds for which a slow visitor is borne with.
+    public var slowSeconds: UInt32 = 30
+
+    /// Requests and handshakes a second that one source may make for names that nobody serves here, on each loop, after a burst of
+    /// ten times as many. A visitor with an old link makes one; a scanner makes thousands.
+    public var unknownPerSecond = 20
+
     /// Seconds without an agent after which a contract is reported unreachable. A restarted agent is back in less.
     public var unreachableSeconds: UInt32 = 60
 
     /// TLS handshakes that one source may begin on the tunnel endpoint per second, after a burst of four times as many. Agents
     /// behind one address come together after an outage; more is an attempt to use up the processor.
     public var handshakesPerSecond = 16
+
+    /// TLS handshakes on the tunnel endpoint that begin per second from all sources together, over all loops, after a burst of four times
+    /// as many. One costs half a millisecond of a processor; agents dial again.
+    public var allHandshakesPerSecond = 500
 
     public init() {}
 }

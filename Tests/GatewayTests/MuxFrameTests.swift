@@ -224,8 +224,8 @@ struct MuxLivenessTests {
 
     @Test("a source may begin a burst of handshakes, then so many a second; others are not touched")
     func handshakes() {
-        var limit = HandshakeLimit(burst: 3, perSecond: 2)
-        let noisy = HandshakeLimit.Source.v4(1)
+        var limit = SourceLimit(burst: 3, perSecond: 2)
+        let noisy = SourceLimit.Source.v4(1)
         for _ in 0..<3 { expect(limit.admits(noisy, now: 0), true) }
         expect(limit.admits(noisy, now: 0), false)
         expect(limit.admits(.v4(2), now: 0), true)

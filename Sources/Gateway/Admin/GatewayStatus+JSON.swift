@@ -16,6 +16,19 @@ extension GatewayStatus {
             "sessions": .array(sessions.map(Self.value)), "generation": .integer(generation),
             "draining": .boolean(isDraining),
             "contracts": .array(contracts.map(Self.value)), "refused": Self.value(refused),
+            "stuck_bytes": .integer(Int64(stuckBytes)),
+            "tunnel": .object([
+                "refused": .object([
+                    "descriptors": .integer(tunnelRefusals.descriptors), "full": .integer(tunnelRefusals.full),
+                    "greetings": .integer(tunnelRefusals.greetings), "rate": .integer(tunnelRefusals.rate),
+                    "source": .integer(tunnelRefusals.source),
+                ])
+            ]),
+            "revocation": .object([
+                "streams": .integer(revocation.streams),
+                "worst_ms": .integer(Int64(clamping: revocation.worst / 1_000_000)),
+                "worst_late_ms": .integer(Int64(clamping: revocation.worstLate / 1_000_000)),
+            ]),
             "visitors": .object(["now": .integer(visitors), "total": .integer(visitorsTotal)]),
         ]
         return JSONValue.object(document).canonical

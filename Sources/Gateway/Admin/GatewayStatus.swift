@@ -72,6 +72,11 @@ public struct GatewayStatus: Sendable {
     public var visitorsTotal: Int64
     /// Refused visitors that no contract is to blame for.
     public var refused: [VisitorRefusal: Int64]
+    /// Agents' connections that were closed unanswered.
+    var tunnelRefusals = TunnelRefusals()
+    var revocation = RevocationFigures()
+    /// Bytes held for visitors and agents that do not read, over all loops.
+    public var stuckBytes = 0
 
     init(
         node: Identifier,
@@ -117,6 +122,9 @@ public struct GatewayStatus: Sendable {
                 return sum
             }
             unattributed.add(loop.refusals)
+            tunnelRefusals.add(loop.tunnelRefusals)
+            revocation.add(loop.revocation)
+            stuckBytes += loop.stuckBytes
         }
         refused = unattributed.counts
         contracts = totals.sorted { $0.key < $1.key }.map {

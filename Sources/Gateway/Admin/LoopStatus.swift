@@ -15,6 +15,10 @@ struct LoopStatus: Sendable {
     var sessions: [Session]
     var figures: [Identifier: ContractFigures]
     var refusals: RefusalCounts
+    var tunnelRefusals = TunnelRefusals()
+    var revocation: RevocationFigures
+    /// Bytes held for those who do not read.
+    var stuckBytes: Int
 
     init(_ front: Front) {
         sessions = front.tunnels.flatMap(\.allSessions).map { session in
@@ -29,6 +33,9 @@ struct LoopStatus: Sendable {
             )
         }
         figures = front.contractFigures()
-        refusals = front.refusals
+        refusals = front.allRefusals
+        for tunnel in front.tunnels { tunnelRefusals.add(tunnel.allRefusals) }
+        revocation = front.revocations.figures
+        stuckBytes = front.loop.stuck.used
     }
 }

@@ -17,6 +17,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
     case limit
     case quota
     case draining
+    case overloaded
     case stale
     case silent
     case version
@@ -45,7 +46,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .legal: 451
         case .coding: 501
         case .refused, .badAnswer: 502
-        case .suspended, .noAgent, .limit, .quota, .draining, .stale: 503
+        case .suspended, .noAgent, .limit, .quota, .draining, .overloaded, .stale: 503
         case .silent: 504
         case .version: 505
         }
@@ -65,7 +66,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .legal: "Unavailable For Legal Reasons"
         case .coding: "Not Implemented"
         case .refused, .badAnswer: "Bad Gateway"
-        case .suspended, .noAgent, .limit, .quota, .draining, .stale: "Service Unavailable"
+        case .suspended, .noAgent, .limit, .quota, .draining, .overloaded, .stale: "Service Unavailable"
         case .silent: "Gateway Timeout"
         case .version: "HTTP Version Not Supported"
         }
@@ -91,6 +92,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .noAgent: "The service behind this address is not connected right now; please try again in a moment."
         case .limit: "This service has too many visitors right now; please try again in a moment."
         case .quota: "This service has used up its traffic for now; please come back later or ask its owner."
+        case .overloaded: "This gateway has more visitors than it can serve right now; please try again in a moment."
         case .draining: "This gateway is going down for a moment; please try again."
         case .stale: "This gateway has lost touch with the ledger of its services; please try again later."
         case .silent: "The service behind this address did not answer in time; please try again later."
@@ -104,7 +106,7 @@ enum Failure: UInt8, CaseIterable, Sendable {
         case .noAgent: 2
         case .limit: 1
         case .quota: 3600
-        case .draining: 5
+        case .draining, .overloaded: 5
         case .stale: 60
         case .suspended: 300
         default: nil

@@ -33,7 +33,10 @@ extension HTTPConnection {
             abort()
             return bytes.count
         }
-        if count > 0 { touch() }
+        if count > 0 {
+            touch()
+            pace.took(count)
+        }
         return count
     }
 
@@ -232,7 +235,10 @@ extension HTTPConnection {
         if let kept = stuckDown {
             let before = kept.count
             let isEmpty = kept.offer { max(0, self.leg.write($0)) }
-            if kept.count < before { touch() }
+            if kept.count < before {
+                touch()
+                pace.took(before - kept.count)
+            }
             guard isEmpty else { return }
             stuckDown = nil
             if shutsWhenFlushed {

@@ -14,6 +14,10 @@ extension HTTPConnection {
         )
         let permit: Permit
         switch decision {
+        case .refused(.unknown, _) where !front.mayAskInVain(visitor):
+            front.count(.flood, nil)
+            abort()
+            return nil
         case .refused(let refusal, let contract):
             front.count(refusal, contract)
             refuse(Failure(refusal))
@@ -47,6 +51,7 @@ extension HTTPConnection {
         if head.isReplayable { exchange.replay = [UInt8](copying: output.span.extracting(start..<output.count)) }
         exchange.attempts = 1
         phase = .exchange
+        pace.begin()
         touch()
         send(output.span)
         front.give(output)
@@ -129,6 +134,9 @@ extension Failure {
         case .noAgent: self = .noAgent
         case .limit, .rate: self = .limit
         case .quota: self = .quota
+        case .overload: self = .overloaded
+        case .slow: self = .timeout
+        case .flood: self = .limit
         case .refusedByWorkload: self = .refused
         case .silentWorkload: self = .silent
         case .malformedAnswer: self = .badAnswer

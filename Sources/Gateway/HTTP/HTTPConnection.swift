@@ -43,6 +43,8 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
     /// Second at which the head that is being read began to arrive; a new connection counts as a beginning.
     var headSince: UInt32?
     private var discarded = 0
+    /// How fast the visitor sends a body and takes an answer.
+    var pace = VisitorPace()
     var legEnded = false
     var streamEnded = false
 
@@ -101,6 +103,7 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
                 if let remaining = exchange.request.remainingLength, carry.isEmpty, let stream {
                     guard let moved = fill(stream, limit: remaining) else { return }
                     exchange.request.moved(moved)
+                    pace.sent(moved)
                     budget -= moved
                     continue
                 }
@@ -228,6 +231,7 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
         switch exchange.request.next(bytes, from: start) {
         case .pass(let end):
             let sent = stream.send(bytes.extracting(start..<end))
+            pace.sent(sent)
             guard phase == .exchange, self.stream === stream, start + sent < end else { return end }
             isBlockedUp = true
             exchange.request = before
@@ -291,6 +295,7 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
     override func sweep(_ now: MonotonicNanoseconds) {
         let second = Self.second(now)
         let limits = front.limits
+        if isTooSlow() { return }
         switch phase {
         case .head:
             if let headSince, second &- headSince >= limits.headerSeconds {
@@ -317,6 +322,23 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
             if second &- activeSince >= limits.lingerSeconds { end(abort: true) }
         case .closed: break
         }
+    }
+
+    /// Ends an exchange whose visitor sends or takes too little for too long; true then.
+    private func isTooSlow() -> Bool {
+        guard phase == .exchange || phase == .head else { return false }
+        let isSending = phase == .exchange && !exchange.request.hasEnded && !exchange.hasAnswered && !isBlockedUp
+        switch pace.second(isSending: isSending, isStuck: !leg.canWrite, front.limits) {
+        case .fine: return false
+        case .slowWriter:
+            front.count(.slow, ticket?.route.contract)
+            dropStream(.timeout)
+            refuse(.timeout)
+        case .slowReader:
+            front.count(.slow, ticket?.route.contract)
+            abort(.timeout)
+        }
+        return true
     }
 
     // MARK: Ending

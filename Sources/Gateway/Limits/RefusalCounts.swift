@@ -2,7 +2,9 @@
 struct RefusalCounts: Sendable {
     private(set) var counts: [VisitorRefusal: Int64] = [:]
 
-    mutating func count(_ refusal: VisitorRefusal) { counts[refusal, default: 0] += 1 }
+    mutating func count(_ refusal: VisitorRefusal, times: Int64 = 1) {
+        if times > 0 { counts[refusal, default: 0] += times }
+    }
 
     mutating func add(_ other: RefusalCounts) {
         counts.merge(other.counts) { $0 + $1 }

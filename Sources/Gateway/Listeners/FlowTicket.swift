@@ -36,6 +36,7 @@ final class FlowTicket {
 
     /// The stream ended; harmless to repeat.
     func end() {
+        if let cutAt, place >= 0 { load.revocations.ended(due: cutAt, drain: route.contract.drain) }
         load.remove(self)
         holder = nil
         session = nil
@@ -68,6 +69,8 @@ final class ContractLoad {
     let id: Identifier
     /// What all loops share of the contract.
     let shared: SharedContract
+    /// Of the loop.
+    let revocations: RevocationMeter
     /// What the contract's streams share on this loop.
     let flow: ContractFlow
     private(set) var tickets: [FlowTicket] = []
@@ -79,9 +82,10 @@ final class ContractLoad {
     /// What the contract refused at the last look; flows are asked again when it changes.
     var refusal: VisitorRefusal?
 
-    init(id: Identifier, shared: SharedContract, loop: Loop) {
+    init(id: Identifier, shared: SharedContract, loop: Loop, revocations: RevocationMeter) {
         self.id = id
         self.shared = shared
+        self.revocations = revocations
         flow = ContractFlow(loop: loop, inbound: shared.inbound, outbound: shared.outbound)
     }
 

@@ -12,8 +12,9 @@ final class Front: Handler {
     }
 
     let loop: Loop
-    let limits: GatewayLimits
+    private(set) var limits: GatewayLimits
     let registry: SessionRegistry
+    let node: Identifier
     private let core: GatewayCore
     private let clock: WallClock
     private(set) var index: RoutingIndex
@@ -25,12 +26,17 @@ final class Front: Handler {
     var responses = ResponseHeadParser()
     /// Refusals that belong to no contract.
     private(set) var refusals = RefusalCounts()
+    let revocations: RevocationMeter
     /// In the order of the index's slots.
     private var loads: [ContractLoad] = []
     private var loadsByID: [Identifier: ContractLoad] = [:]
     private var balancers: [RouteKey: Balancer] = [:]
     private var output: [UInt8] = []
-    var listeners: [Acceptor] = []
+    /// Visitors beyond the limit that are being told so.
+    var busyVisitors = 0
+    /// Sources that ask for names that nobody serves.
+    private var strays: SourceLimit
+    var listeners: [ListenerKey: Acceptor] = [:]
     var ports: [LeasedPort: [Acceptor]] = [:]
     var datagramPorts: [LeasedPort: [DatagramPort]] = [:]
     var adminListeners: [Acceptor] = []
@@ -43,11 +49,15 @@ final class Front: Handler {
         self.loop = loop
         self.registry = registry
         self.core = core
-        limits = core.configuration.limits
+        let configuration = core.configuration
+        limits = configuration.limits
+        node = configuration.node
         requests = RequestHeadParser(limit: limits.headerSize)
+        revocations = RevocationMeter(loop: loop)
+        strays = SourceLimit(burst: limits.unknownPerSecond * 10, perSecond: limits.unknownPerSecond)
         clock = core.clock
         wall = clock.seconds(at: loop.now)
-        index = RoutingIndex(Publication(node: core.configuration.node, routes: []), at: wall)
+        index = RoutingIndex(Publication(node: node, routes: []), at: wall)
         super.init()
         loop.own(self)
     }
@@ -89,6 +99,7 @@ final class Front: Handler {
             return .elsewhere(place)
         }
         let load = loads[contract.slot]
+        if loop.stuck.isOverloaded { return .refused(.overload) }
         if load.isUsedUp { return .refused(.quota) }
         if let rate = contract.connRate, !load.shared.load.admit(rate: rate, at: loop.now) { return .refused(.rate) }
         guard load.shared.load.enter(limit: contract.conns) else { return .refused(.limit) }
@@ -149,11 +160,13 @@ final class Front: Handler {
 
     // MARK: Connections
 
-    /// Counts a visitor in; false, and the descriptor is closed, when the gateway is full.
-    func admitVisitor(_ descriptor: Int32) -> Bool {
+    /// Counts a visitor in; false, and the descriptor is taken care of, when the gateway is full: an http visitor is told so.
+    func admitVisitor(_ descriptor: Int32, isHTTP: Bool = false) -> Bool {
         if core.visitors.enter(limit: Int64(limits.connections)) { return true }
         refusals.count(.limit)
-        Leg(adopting: descriptor, loop: loop).abort()
+        let leg = Leg(adopting: descriptor, loop: loop)
+        if isHTTP, busyVisitors < BusyVisitor.most, (try? BusyVisitor(leg: leg, front: self)) != nil { return false }
+        leg.abort()
         return false
     }
 
@@ -169,6 +182,12 @@ final class Front: Handler {
             body(front)
         }
         if !accepted { passed.leave() }
+    }
+
+    /// Whether a source may ask once more for a name that nobody serves here.
+    func mayAskInVain(_ visitor: Visitor) -> Bool {
+        guard let source = SourceLimit.Source(visitor.peer) else { return true }
+        return strays.admits(source, now: loop.now)
     }
 
     /// Passes an HTTP connection, with what was read of it, to another loop.
@@ -212,7 +231,12 @@ final class Front: Handler {
                 load.flow.pace(loop, load.shared.inbound, load.shared.outbound)
                 return load
             }
-            let load = ContractLoad(id: contract.id, shared: shared[contract.slot], loop: loop)
+            let load = ContractLoad(
+                id: contract.id,
+                shared: shared[contract.slot],
+                loop: loop,
+                revocations: revocations
+            )
             loadsByID[contract.id] = load
             return load
         }
@@ -256,10 +280,22 @@ final class Front: Handler {
             for ticket in load.tickets where ticket.cutAt != nil { ticket.cutIfDue(now) }
         }
         forgetEnded()
+        if !isDraining { tunnels.removeAll { !$0.isAccepting && $0.allSessions.isEmpty } }
         if isChanged {
             for tunnel in tunnels { tunnel.tableChanged() }
         }
         onSweep?()
+    }
+
+    // MARK: Configuration
+
+    /// Takes other bounds, from the next visitor, request and agent on.
+    func take(_ limits: GatewayLimits, tunnel: TunnelLimits, stuckBytes: Int) {
+        self.limits = limits
+        requests = RequestHeadParser(limit: limits.headerSize)
+        strays = SourceLimit(burst: limits.unknownPerSecond * 10, perSecond: limits.unknownPerSecond)
+        loop.stuck.limit = stuckBytes
+        for tunnels in tunnels { tunnels.take(tunnel) }
     }
 
     // MARK: Ending
@@ -267,8 +303,8 @@ final class Front: Handler {
     /// No new visitors; those who are here leave after their answer. Agents are told to go elsewhere.
     func drain(_ duration: Duration) {
         isDraining = true
-        for listener in listeners { listener.close() }
-        listeners = []
+        for listener in listeners.values { listener.close() }
+        listeners = [:]
         for port in ports.values.joined() { port.close() }
         ports = [:]
         for port in Array(datagramPorts.values.joined()) { port.close() }
@@ -281,9 +317,9 @@ final class Front: Handler {
     }
 
     override func loopStops() {
-        for listener in listeners + adminListeners { listener.close() }
+        for listener in Array(listeners.values) + adminListeners { listener.close() }
         for port in ports.values.joined() { port.close() }
-        listeners = []
+        listeners = [:]
         adminListeners = []
         ports = [:]
         onSweep = nil
@@ -294,6 +330,14 @@ final class Front: Handler {
     /// Brings the meters of all contracts up to date.
     func meter() {
         for load in loadsByID.values { _ = load.meter(at: wall) }
+    }
+
+    /// Refusals that belong to no contract, with the connections for which no descriptor was left.
+    var allRefusals: RefusalCounts {
+        var all = refusals
+        let acceptors = Array(listeners.values) + ports.values.joined()
+        all.count(.overload, times: acceptors.reduce(0) { $0 + $1.shed })
+        return all
     }
 
     /// Streams and refusals of every contract of this loop.

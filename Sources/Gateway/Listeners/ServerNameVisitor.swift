@@ -55,6 +55,9 @@ final class ServerNameVisitor: Handler {
         case .name(let name):
             switch front.index.permit(serverName: name, visitor: visitor.address, at: front.wall) {
             case .permitted: join(name)
+            case .refused(.unknown, _) where !front.mayAskInVain(visitor):
+                front.count(.flood, nil)
+                end(abort: true)
             case .refused(.unknown, let contract): refuse(ClientHello.unrecognizedName, .unknown, contract)
             case .refused(let refusal, let contract):
                 front.count(refusal, contract)
@@ -108,12 +111,14 @@ extension Front {
     }
 
     /// Accepts visitors of a kind on this loop.
-    func listen(_ socket: ListeningSocket, _ serve: @escaping (Front, Leg, Visitor) throws(SocketError) -> Void)
-        throws(SocketError)
-    {
+    private func listen(
+        _ socket: ListeningSocket,
+        isHTTP: Bool,
+        _ serve: @escaping (Front, Leg, Visitor) throws(SocketError) -> Void
+    ) throws(SocketError) -> Acceptor {
         let acceptor = try Acceptor(loop: loop, socket: socket) { [weak self] descriptor, peer in
             guard let self else { return Leg.closeUnserved(descriptor) }
-            guard self.admitVisitor(descriptor) else { return }
+            guard self.admitVisitor(descriptor, isHTTP: isHTTP) else { return }
             let leg = Leg(adopting: descriptor, loop: self.loop)
             do throws(SocketError) {
                 guard let peer, let local = leg.localAddress else { throw SocketError("getsockname", code: 0) }
@@ -123,19 +128,19 @@ extension Front {
                 self.visitorLeft()
             }
         }
-        listeners.append(acceptor)
+        return acceptor
     }
 
     /// Serves HTTP on a socket.
-    func listenHTTP(_ socket: ListeningSocket) throws(SocketError) {
-        try listen(socket) { front, leg, visitor throws(SocketError) in
+    func listenHTTP(_ socket: ListeningSocket) throws(SocketError) -> Acceptor {
+        try listen(socket, isHTTP: true) { front, leg, visitor throws(SocketError) in
             _ = try HTTPConnection(leg: leg, visitor: visitor, front: front)
         }
     }
 
     /// Passes TLS through by server name on a socket.
-    func listenTLS(_ socket: ListeningSocket) throws(SocketError) {
-        try listen(socket) { front, leg, visitor throws(SocketError) in
+    func listenTLS(_ socket: ListeningSocket) throws(SocketError) -> Acceptor {
+        try listen(socket, isHTTP: false) { front, leg, visitor throws(SocketError) in
             _ = try ServerNameVisitor(leg: leg, visitor: visitor, front: front)
         }
     }

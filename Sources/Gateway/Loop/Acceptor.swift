@@ -14,7 +14,8 @@ final class ListeningSocket: Sendable {
     deinit { close(descriptor) }
 }
 
-/// Accepts connections on one loop. Running out of descriptors or memory makes it pause, never stop.
+/// Accepts connections on one loop. Running out of descriptors or memory never stops it: connections that are waiting are then
+/// taken on a descriptor kept in reserve and closed, so that their peers learn it at once, and it pauses for a moment.
 final class Acceptor: Handler {
     private static let perTurn = 64
     private static let pause: Duration = .milliseconds(100)
@@ -22,6 +23,10 @@ final class Acceptor: Handler {
     private let loop: Loop
     private var socket: ListeningSocket?
     private let onAccept: (Int32, SocketAddress?) -> Void
+    /// Kept open to be given up for one more `accept`; -1 when it could not be had.
+    private var reserve: Int32
+    /// Connections that were closed because no descriptor was left.
+    private(set) var shed: Int64 = 0
     private var retry: Timer?
 
     /// Starts accepting. `onAccept` owns the descriptor it is given; the peer is nil for a family it does not know.
@@ -29,6 +34,7 @@ final class Acceptor: Handler {
         self.loop = loop
         self.socket = socket
         self.onAccept = onAccept
+        reserve = Socket.placeholder()
         super.init()
         try loop.add(listener: socket.descriptor, self)
     }
@@ -55,6 +61,8 @@ final class Acceptor: Handler {
         retry = nil
         loop.detach(socket.descriptor)
         self.socket = nil
+        if reserve >= 0 { Glibc.close(reserve) }
+        reserve = -1
         loop.remove(self)
     }
 
@@ -70,6 +78,7 @@ final class Acceptor: Handler {
             case EINTR, ECONNABORTED, EPROTO, EPERM:
                 continue
             case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+                shedSome(socket)
                 // Level-triggered, so the socket would wake the loop at once again: leave the set until the pause is over.
                 loop.detach(socket.descriptor)
                 retry = loop.after(Self.pause) { [weak self] in self?.resume() }
@@ -78,6 +87,22 @@ final class Acceptor: Handler {
                 return
             }
         }
+    }
+
+    /// Takes and resets what waits, a few at a time.
+    private func shedSome(_ socket: ListeningSocket) {
+        for _ in 0..<Self.perTurn where reserve >= 0 {
+            Glibc.close(reserve)
+            let accepted = Socket.accept(socket.descriptor)
+            if let accepted {
+                Socket.resetOnClose(accepted.descriptor)
+                Glibc.close(accepted.descriptor)
+                shed += 1
+            }
+            reserve = Socket.placeholder()
+            if accepted == nil { return }
+        }
+        if reserve < 0 { reserve = Socket.placeholder() }
     }
 
     private func resume() {

@@ -59,6 +59,8 @@ struct StuckBudget {
     /// Bytes held at most; what would exceed it is refused and its connection ends.
     var limit: Int
     private(set) var used = 0
+    /// From three quarters of the budget until half of it is free again: no new work is taken, so that what runs can end.
+    private(set) var isOverloaded = false
 
     init(limit: Int) { self.limit = limit }
 
@@ -68,8 +70,12 @@ struct StuckBudget {
     mutating func reserve(_ count: Int) -> Bool {
         guard used + count <= limit else { return false }
         used += count
+        if used > limit / 4 * 3 { isOverloaded = true }
         return true
     }
 
-    mutating func release(_ count: Int) { used -= count }
+    mutating func release(_ count: Int) {
+        used -= count
+        if isOverloaded, !isTight { isOverloaded = false }
+    }
 }

@@ -35,6 +35,7 @@ enum Socket {
             fchmod(fd, 0o600)
         } else {
             set(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+            watchPeers(fd)
         }
         if address.family == AF_INET6 { set(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
         guard unsafe address.withSockaddr({ unsafe Glibc.bind(fd, $0, $1) }) == 0 else {
@@ -120,6 +121,9 @@ enum Socket {
         return (fd, peer)
     }
 
+    /// A descriptor of nothing, to be given up when one is needed; -1 when there is none.
+    static func placeholder() -> Int32 { eventfd(0, Int32(WEBGW_SOCK_CLOEXEC)) }
+
     static func localAddress(_ fd: Int32) -> SocketAddress? {
         unsafe address { unsafe getsockname(fd, $0, $1) }
     }
@@ -128,6 +132,16 @@ enum Socket {
     static func resetOnClose(_ fd: Int32) {
         var value = linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(fd, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// What accepted sockets inherit, so that it costs them no call: a silent peer is asked after a minute whether it is still
+    /// there, and is given up after another; one that takes nothing of what waits for it is given up after ten minutes.
+    private static func watchPeers(_ fd: Int32) {
+        set(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
+        set(fd, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 60)
+        set(fd, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 15)
+        set(fd, Int32(IPPROTO_TCP), TCP_KEEPCNT, 4)
+        setUserTimeout(fd, .seconds(600))
     }
 
     /// Bytes sent but not acknowledged for this long end the connection.

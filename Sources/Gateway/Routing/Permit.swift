@@ -24,6 +24,12 @@ public enum VisitorRefusal: String, Hashable, Sendable, CaseIterable {
     case rate
     /// The contract has used up the bytes of its period.
     case quota
+    /// The gateway holds too many bytes for those who do not read.
+    case overload
+    /// The visitor sent or took its bytes too slowly.
+    case slow
+    /// One source asked for too many names that nobody serves.
+    case flood
     /// The workload refused the connection.
     case refusedByWorkload
     /// The workload did not answer in time.

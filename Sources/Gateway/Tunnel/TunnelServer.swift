@@ -9,6 +9,9 @@ struct TunnelLimits: Sendable {
     var handshakeBurst = 64
     /// Handshakes one source may begin per second after the burst.
     var handshakesPerSecond = 16
+    /// Handshakes that all sources together may begin in a burst, and per second after it.
+    var allHandshakesBurst = 2000
+    var allHandshakesPerSecond = 500
     /// Sessions at most; the next gets GOAWAY `overload`.
     var sessions = 10_000
     /// How long a session without any admitted contract is kept, for the gateway to catch up with the ledger.
@@ -19,16 +22,43 @@ struct TunnelLimits: Sendable {
     var idle: Duration = .zero
 }
 
+/// Agents' connections that one tunnel endpoint closed, by reason.
+struct TunnelRefusals: Sendable {
+    /// Too many handshakes of one source.
+    var source: Int64 = 0
+    /// Too many handshakes of all.
+    var rate: Int64 = 0
+    /// Too many that did not say HELLO yet.
+    var greetings: Int64 = 0
+    /// Too many sessions.
+    var full: Int64 = 0
+    /// No descriptor was left.
+    var descriptors: Int64 = 0
+
+    mutating func add(_ other: TunnelRefusals) {
+        source += other.source
+        rate += other.rate
+        greetings += other.greetings
+        full += other.full
+        descriptors += other.descriptors
+    }
+}
+
 /// Accepts agents on the tunnel endpoint of one loop: TLS, HELLO and WELCOME, supersession. Loop-owned.
 final class TunnelServer {
     let node: Identifier
-    let limits: TunnelLimits
+    /// The configured address; nil in tests of the endpoint alone.
+    var key: ListenerKey?
+    private(set) var limits: TunnelLimits
+    /// Connections that were closed before or at their HELLO.
+    private(set) var refusals = TunnelRefusals()
     let registry: SessionRegistry
     let authority: any TunnelAuthority
     private let loop: Loop
     private let context: TLSContext
     private var acceptor: Acceptor?
-    private var handshakes: HandshakeLimit
+    private var handshakes: SourceLimit
+    private var allHandshakes: SourceLimit
     private var greetings: [ObjectIdentifier: Greeting] = [:]
     private var sessions: [ObjectIdentifier: TunnelSession] = [:]
 
@@ -48,7 +78,8 @@ final class TunnelServer {
         self.authority = authority
         self.registry = registry
         self.limits = limits
-        handshakes = HandshakeLimit(burst: limits.handshakeBurst, perSecond: limits.handshakesPerSecond)
+        handshakes = SourceLimit(burst: limits.handshakeBurst, perSecond: limits.handshakesPerSecond)
+        allHandshakes = SourceLimit(burst: limits.allHandshakesBurst, perSecond: limits.allHandshakesPerSecond)
         acceptor = try Acceptor(loop: loop, socket: socket) { [weak self] descriptor, peer in
             guard let self else {
                 close(descriptor)
@@ -66,10 +97,31 @@ final class TunnelServer {
         for session in allSessions { session.tableChanged() }
     }
 
-    /// Accepts no more and tells every agent to go elsewhere; running streams have `drain`.
-    func goAway(_ code: GoAwayCode, drain: Duration, _ message: String) {
+    var isAccepting: Bool { acceptor != nil }
+
+    /// Everything that was closed unanswered.
+    var allRefusals: TunnelRefusals {
+        var all = refusals
+        all.descriptors = acceptor?.shed ?? 0
+        return all
+    }
+
+    /// Takes other bounds, from the next connection on.
+    func take(_ limits: TunnelLimits) {
+        self.limits = limits
+        handshakes = SourceLimit(burst: limits.handshakeBurst, perSecond: limits.handshakesPerSecond)
+        allHandshakes = SourceLimit(burst: limits.allHandshakesBurst, perSecond: limits.allHandshakesPerSecond)
+    }
+
+    /// Accepts no more; sessions go on.
+    func stopAccepting() {
         acceptor?.close()
         acceptor = nil
+    }
+
+    /// Accepts no more and tells every agent to go elsewhere; running streams have `drain`.
+    func goAway(_ code: GoAwayCode, drain: Duration, _ message: String) {
+        stopAccepting()
         for session in allSessions { session.goAway(code, drain: drain, message) }
     }
 
@@ -80,11 +132,19 @@ final class TunnelServer {
     }
 
     private func accept(_ descriptor: Int32, _ peer: SocketAddress?) {
-        if let source = HandshakeLimit.Source(peer), !handshakes.admits(source, now: loop.now) {
+        if let source = SourceLimit.Source(peer), !handshakes.admits(source, now: loop.now) {
+            refusals.source += 1
+            close(descriptor)
+            return
+        }
+        // A source that is over its own limit does not use up that of all.
+        guard allHandshakes.admits(.v4(0), now: loop.now) else {
+            refusals.rate += 1
             close(descriptor)
             return
         }
         guard greetings.count < limits.unauthenticated, let engine = try? TLSEngine(context, loop: loop) else {
+            refusals.greetings += 1
             close(descriptor)
             return
         }
@@ -102,6 +162,7 @@ final class TunnelServer {
         let session = TunnelSession(mux: mux, key: key, peer: greeting.peer, server: self)
         mux.hand(to: session)
         if sessions.count >= limits.sessions {
+            refusals.full += 1
             let message = GoAway(code: .overload, drain: 0, message: "This gateway is full", retryAfter: 30)
             return mux.close(.closed, message)
         }

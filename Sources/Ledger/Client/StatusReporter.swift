@@ -33,7 +33,7 @@ public actor StatusReporter {
     private let key: SigningKey
     private let interval: Duration
     /// Least time between two reports of usage of one contract that goes on.
-    private let usageInterval: Duration
+    private var usageInterval = Duration.seconds(600)
     private let logger: Logger
     private let wakeups: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
@@ -51,14 +51,12 @@ public actor StatusReporter {
     ///   - account: the node's twin.
     ///   - key: one of its operator or owner keys.
     ///   - interval: least time between two reports about one contract.
-    ///   - usageInterval: least time between two reports of usage of one contract.
     public init(
         watcher: Watcher,
         node: Identifier,
         account: Identifier,
         key: SigningKey,
         interval: Duration = .seconds(10),
-        usageInterval: Duration = .seconds(600),
         logger: Logger = Logger(label: "webgw.status")
     ) {
         submitter = Submitter(watcher: watcher)
@@ -66,7 +64,6 @@ public actor StatusReporter {
         self.account = account
         self.key = key
         self.interval = interval
-        self.usageInterval = usageInterval
         self.logger = logger
         wakeups = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
@@ -81,8 +78,11 @@ public actor StatusReporter {
     }
 
     /// Totals that are durable at the node, and so never fall below what was reported. Looked at with the next `want`.
-    public func wantUsage(_ samples: [Identifier: UsageSample]) {
+    ///
+    /// - Parameter interval: least time between two reports of usage of one contract that goes on.
+    public func wantUsage(_ samples: [Identifier: UsageSample], every interval: Duration) {
         self.samples = samples
+        usageInterval = interval
     }
 
     /// Reports until the task is cancelled. Refusals are logged and tried again later, never thrown.

@@ -181,7 +181,6 @@ actor GatewayNode {
                 node: settings.file.node,
                 account: twin,
                 key: settings.key,
-                usageInterval: .seconds(settings.file.usage.reportSeconds),
                 logger: logger
             )
             reporter = fresh
@@ -202,7 +201,7 @@ actor GatewayNode {
             wanted[contract] = lastWanted[contract]
         }
         lastWanted = wanted
-        await reporter?.wantUsage(usageSamples)
+        await reporter?.wantUsage(usageSamples, every: .seconds(settings.file.usage.reportSeconds))
         await reporter?.want(wanted, at: verified.size)
     }
 
@@ -228,10 +227,13 @@ actor GatewayNode {
             guard fresh.mayReplace(settings) else {
                 throw CommandFailure(
                     .configuration,
-                    "`ledger`, `node` and `state` change only with a restart; undo that part, or restart"
+                    "`ledger`, `node`, `state`, `loops` and `bind.admin` change only with a restart; undo that part, or restart"
                 )
             }
-            try await replace(with: fresh)
+            try gateway.reconfigure(fresh.gateway)
+            settings = fresh
+            logger.notice("took the changed configuration")
+            announce()
         } catch {
             let failure = CommandFailure(error)
             logger.error(
@@ -239,23 +241,6 @@ actor GatewayNode {
                 metadata: ["reason": "\(failure.message)"]
             )
         }
-    }
-
-    private func replace(with fresh: GatewaySettings) async throws {
-        await gateway.drain(seconds: 0)
-        keepUsage(await gateway.meters(), at: Posix.now())
-        await gateway.stop()
-        do {
-            gateway = try Self.started(fresh, keeper.book, logger)
-            settings = fresh
-        } catch {
-            gateway = try Self.started(settings, keeper.book, logger)
-            if let verified { apply(verified) }
-            throw error
-        }
-        if let verified { apply(verified) }
-        logger.notice("took the changed configuration")
-        announce()
     }
 
     private static func started(

@@ -29,9 +29,10 @@ struct GatewaySettings: Equatable {
 
     /// Whether these settings can take the place of others while the process runs on.
     ///
-    /// The verified copy of the ledger, and who the node is, belong to the whole life of a process.
+    /// The verified copy of the ledger, who the node is, its loops and its admin socket belong to the whole life of a process.
     func mayReplace(_ other: GatewaySettings) -> Bool {
         ledger == other.ledger && file.node == other.file.node && key.keyID == other.key.keyID
+            && transportKey.keyID == other.transportKey.keyID && loops == other.loops && file.admin == other.file.admin
     }
 
     var gateway: GatewayConfiguration {
@@ -77,8 +78,11 @@ struct GatewaySettings: Equatable {
         limits:
           connections: \(file.limits.connections)
           handshakes_per_second: \(file.limits.handshakesPerSecond)
+          all_handshakes_per_second: \(file.limits.allHandshakesPerSecond)
+          unknown_per_second: \(file.limits.unknownPerSecond)
           header_size: \(Quantities.text(bytes: Int64(file.limits.headerSize)))
           header_time: \(Quantities.text(.seconds(file.limits.headerSeconds)))
+          slow_time: \(Quantities.text(.seconds(file.limits.slowSeconds)))
           idle: \(Quantities.text(.seconds(file.limits.idleSeconds)))
           stuck_bytes: \(Quantities.text(bytes: Int64(file.limits.stuckBytes)))
         usage:
@@ -122,6 +126,9 @@ struct GatewaySettings: Equatable {
                 .object([
                     ("connections", .integer(Int64(file.limits.connections))),
                     ("handshakes_per_second", .integer(Int64(file.limits.handshakesPerSecond))),
+                    ("all_handshakes_per_second", .integer(Int64(file.limits.allHandshakesPerSecond))),
+                    ("unknown_per_second", .integer(Int64(file.limits.unknownPerSecond))),
+                    ("slow_time_seconds", .integer(Int64(file.limits.slowSeconds))),
                     ("header_size_bytes", .integer(Int64(file.limits.headerSize))),
                     ("header_time_seconds", .integer(Int64(file.limits.headerSeconds))),
                     ("idle_seconds", .integer(Int64(file.limits.idleSeconds))),

@@ -104,12 +104,20 @@ struct GatewayFile: Equatable {
 
     private mutating func readLimits(_ value: ConfigurationValue) throws(CommandFailure) {
         let members = try value.members([
-            "connections", "handshakes_per_second", "header_size", "header_time", "idle", "stuck_bytes",
+            "connections", "handshakes_per_second", "all_handshakes_per_second", "unknown_per_second", "header_size",
+            "header_time", "slow_time", "idle", "stuck_bytes",
         ])
         if let place = members["connections"] { limits.connections = Int(try place.integer(1...10_000_000)) }
         if let place = members["handshakes_per_second"] {
             limits.handshakesPerSecond = Int(try place.integer(1...1_000_000))
         }
+        if let place = members["all_handshakes_per_second"] {
+            limits.allHandshakesPerSecond = Int(try place.integer(1...1_000_000))
+        }
+        if let place = members["unknown_per_second"] {
+            limits.unknownPerSecond = Int(try place.integer(1...1_000_000))
+        }
+        if let place = members["slow_time"] { limits.slowSeconds = UInt32(try place.seconds(1...3600)) }
         if let place = members["header_size"] { limits.headerSize = Int(try place.byteCount(1 << 10...65_535)) }
         if let place = members["header_time"] { limits.headerSeconds = UInt32(try place.seconds(1...300)) }
         if let place = members["idle"] { limits.idleSeconds = UInt32(try place.seconds(1...86_400)) }

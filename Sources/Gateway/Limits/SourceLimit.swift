@@ -1,7 +1,6 @@
-/// How often one source may begin a TLS handshake on the tunnel endpoint. Pure; time is a parameter.
-///
-/// A handshake costs this side a signature and a key exchange before it knows who asks.
-struct HandshakeLimit {
+/// How often one source may do what costs this side something: begin a TLS handshake on the tunnel endpoint, which takes a
+/// signature and a key exchange before it is known who asks, or ask for names that nobody serves. Pure; time is a parameter.
+struct SourceLimit {
     /// IPv4 address, or the /64 of an IPv6 address.
     enum Source: Hashable {
         case v4(UInt32)
@@ -21,9 +20,9 @@ struct HandshakeLimit {
         var filled: MonotonicNanoseconds
     }
 
-    /// Handshakes a source may begin in a burst.
+    /// Times in a burst.
     let burst: Double
-    /// Handshakes a source may begin per second.
+    /// Times per second.
     let rate: Double
     private static let mostSources = 65_536
     private var buckets: [Source: Bucket] = [:]
@@ -33,7 +32,7 @@ struct HandshakeLimit {
         rate = Double(perSecond)
     }
 
-    /// True when the source may begin one more.
+    /// True when the source may do it once more.
     mutating func admits(_ source: Source, now: MonotonicNanoseconds) -> Bool {
         if buckets.count >= Self.mostSources { forgetIdle(now) }
         var bucket = buckets[source] ?? Bucket(tokens: burst, filled: now)
