@@ -77,8 +77,8 @@ final class Pacer {
 
     private func draw() {
         let portion = max(Self.smallestPortion, Int(rate.bitsPerSecond / 8 / 50))
-        // With a line, all that came free meanwhile is dealt out.
-        let want = line.isEmpty ? portion : Int.max >> 1
+        // With a line, all that came free meanwhile is dealt out, but nothing is hoarded for it.
+        let want = line.isEmpty ? portion : max(0, portion * 16 - drawn)
         drawn += rate.draw(want, waiting: line.count, at: loop.now)
     }
 

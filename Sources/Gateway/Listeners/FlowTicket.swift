@@ -90,8 +90,11 @@ final class ContractLoad {
     }
 
     /// Brings the shared meter up to date; true when the contract's period was used up, or began anew, since the last time.
-    func meter(at now: Timestamp) -> Bool {
+    ///
+    /// - Parameter isFirst: asks also when nothing was counted here, since others may have used the period up.
+    func meter(at now: Timestamp, isFirst: Bool = false) -> Bool {
         let counted = UsageTotals(bytesIn: flow.sent, bytesOut: flow.received, conns: flow.opened)
+        if counted == told, !isUsedUp, !isFirst { return false }
         let isOver = shared.usage.add(counted - told, at: now)
         told = counted
         defer { isUsedUp = isOver }

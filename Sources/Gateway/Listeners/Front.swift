@@ -237,6 +237,7 @@ final class Front: Handler {
                 loop: loop,
                 revocations: revocations
             )
+            _ = load.meter(at: wall, isFirst: true)
             loadsByID[contract.id] = load
             return load
         }
