@@ -73,10 +73,10 @@ extension ClusterLog {
         guard case .note(let note, _) = try await client.checkpoint(from: source) else {
             throw ClusterError.unavailable("\(url) shows no checkpoint")
         }
-        // The ledger's key is this member's own; witnesses add nothing between members.
+        // The members share their keys, and witnesses add nothing between members.
         let judge = CheckpointJudge(
-            origin: verifierKey.name,
-            ledgerKeys: [verifierKey],
+            origin: signer.origin,
+            ledgerKeys: signer.ring.held.map { CheckpointSigner.verifierKey($0, origin: signer.origin) },
             policy: .none,
             dev: true
         )

@@ -24,7 +24,7 @@ actor ClusterLog: CommitLog {
     nonisolated let membership: ClusterFile
     nonisolated let keys: ClusterKeys
     nonisolated let ledger: Identifier
-    nonisolated let verifierKey: VerifierKey
+    nonisolated let signer: CheckpointSigner
     nonisolated let logger: Logger
 
     /// The sign guard's row as it was last seen; nil when there was none.
@@ -37,14 +37,14 @@ actor ClusterLog: CommitLog {
         store: LedgerStore,
         etcd: EtcdClient,
         ledger: Identifier,
-        verifierKey: VerifierKey,
+        signer: CheckpointSigner,
         logger: Logger
     ) {
         self.membership = membership
         self.store = store
         self.etcd = etcd
         self.ledger = ledger
-        self.verifierKey = verifierKey
+        self.signer = signer
         self.logger = logger
         keys = ClusterKeys(cluster: membership.cluster)
     }

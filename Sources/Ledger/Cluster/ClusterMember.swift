@@ -5,21 +5,19 @@ internal import Logging
 struct ClusterMember: Sendable {
     let log: ClusterLog
     private let etcd: EtcdClient
-    private let file: ClusterFile
 
     /// Nil for the directory of a ledger that is in no cluster.
     init?(directory: String, opened: LedgerDirectory.Opened, logger: Logger) throws {
-        guard let file = try ClusterFile.read(in: directory), let ledger = opened.stored.state.ledgerID,
-            let verifierKey = opened.signer.verifierKey(in: opened.stored.state)
-        else { return nil }
-        self.file = file
+        guard let file = try ClusterFile.read(in: directory), let ledger = opened.stored.state.ledgerID else {
+            return nil
+        }
         etcd = try file.client()
         log = ClusterLog(
             file,
             store: opened.store,
             etcd: etcd,
             ledger: ledger,
-            verifierKey: verifierKey,
+            signer: opened.signer,
             logger: logger
         )
     }
