@@ -14,6 +14,7 @@ public struct LedgerService: Service {
     private let directory: String
     private let listen: HTTPService.Listen
     private let limits: ServiceLimits
+    private let mirrors: [String]
     private let clock: @Sendable () -> Int64
     private let onReady: @Sendable (String, Int) async -> Void
     private let interpose: @Sendable (LedgerStore) -> any CommitLog
@@ -27,6 +28,7 @@ public struct LedgerService: Service {
     /// - Parameters:
     ///   - dev: allows a ledger whose policy is `quorum none`.
     ///   - cluster: used if the directory is that of a member of a cluster.
+    ///   - mirrors: URLs of copies of the log that are asked at the start whether they have seen a larger tree.
     ///   - onReady: called once with the host and the port that are bound, when requests are answered.
     /// - Throws: `LedgerDirectoryError` or `StoreError`.
     public init(
@@ -35,6 +37,7 @@ public struct LedgerService: Service {
         dev: Bool,
         limits: ServiceLimits = ServiceLimits(),
         cluster: ClusterOptions = ClusterOptions(),
+        mirrors: [String] = [],
         logger: Logger,
         onReady: @escaping @Sendable (_ host: String, _ port: Int) async -> Void
     ) throws {
@@ -44,6 +47,7 @@ public struct LedgerService: Service {
             dev: dev,
             limits: limits,
             cluster: cluster,
+            mirrors: mirrors,
             clock: { Int64(Date().timeIntervalSince1970) },
             interpose: { $0 },
             logger: logger,
@@ -58,6 +62,7 @@ public struct LedgerService: Service {
         dev: Bool,
         limits: ServiceLimits,
         cluster: ClusterOptions = ClusterOptions(),
+        mirrors: [String] = [],
         clock: @escaping @Sendable () -> Int64,
         interpose: @escaping @Sendable (LedgerStore) -> any CommitLog,
         logger: Logger,
@@ -66,6 +71,7 @@ public struct LedgerService: Service {
         self.directory = directory
         self.listen = listen
         self.limits = limits
+        self.mirrors = mirrors
         self.clock = clock
         self.onReady = onReady
         self.interpose = interpose
@@ -162,9 +168,16 @@ public struct LedgerService: Service {
         _ snapshots: SnapshotKeeper
     ) async throws {
         let size = opened.stored.head.size
+        let clearance = SigningClearance(
+            directory: directory,
+            store: opened.store,
+            onlookers: { [mirrors] in mirrors.map { Onlooker(copy: $0) } },
+            logger: logger
+        )
+        if cluster == nil { await sequencer.holdBack("the ledger is asking what was signed before it started") }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                guard let cluster else { return try await sequencer.run() }
+                guard let cluster else { return try await sequencer.run(after: clearance, from: opened.stored) }
                 try await cluster.run(sequencer, clusterOptions, listen: listen)
             }
             group.addTask { try await snapshots.run() }

@@ -72,7 +72,7 @@ public actor Sequencer {
     private var nextWaiter: UInt64 = 0
     private var rejections = RecentRejections()
     private var retryPause: Duration
-    private var isStopping = false
+    var isStopping = false
     private let wakeups: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 

@@ -10,6 +10,8 @@ public enum LedgerDirectory {
     static let ledgerKey = "ledger.key"
     static let rootKey = "root.key"
     static let lock = "lock"
+    /// Held by whoever writes to the database: a server that may sign, or a recovery.
+    static let writerLock = "writer"
 
     /// A ledger that this process holds.
     struct Opened {
@@ -92,6 +94,7 @@ public enum LedgerDirectoryError: Error, Sendable, Hashable {
     case quorumNone(String)
     case witnesses(String, String)
     case stopped(String)
+    case written(String)
 }
 
 extension LedgerDirectoryError: CustomStringConvertible {
@@ -122,6 +125,8 @@ extension LedgerDirectoryError: CustomStringConvertible {
                 + "two histories; that is for trials only, say so with --dev"
         case .witnesses(let path, let reason):
             "the list of witnesses \(path) \(reason)"
+        case .written(let path):
+            "the ledger in \(path) is being served and may sign, or another recovery fills it; stop that first"
         case .stopped(let path):
             "the ledger in \(path) has reached a version of the rules that this gw-node does not know; use a newer one"
         }

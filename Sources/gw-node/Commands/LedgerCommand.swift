@@ -16,7 +16,7 @@ struct LedgerCommand: AsyncParsableCommand {
             """,
         subcommands: [
             LedgerInitCommand.self, LedgerJoinCommand.self, LedgerServeCommand.self, LedgerFsckCommand.self,
-            LedgerResolveCommand.self,
+            LedgerRecoverCommand.self, LedgerResolveCommand.self,
         ]
     )
 }

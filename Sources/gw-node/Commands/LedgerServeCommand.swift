@@ -46,9 +46,20 @@ struct LedgerServeCommand: AsyncParsableCommand {
     )
     var snapshotEvery: UInt64?
     @OptionGroup var cluster: ClusterServeOptions
+    @Option(
+        name: .customLong("mirror"),
+        help: ArgumentHelp(
+            "A copy of this log that is asked at the start whether it has seen a larger tree; repeatable.",
+            valueName: "url"
+        )
+    )
+    var mirrors: [String] = []
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
+        for url in mirrors where !LedgerSettings.isURL(url) {
+            throw CommandFailure(.usage, "--mirror \(url) \(LedgerSettings.urlRule)")
+        }
         let address = try ListenAddress.read(listen)
         var limits = ServiceLimits()
         if let rate {
@@ -65,6 +76,7 @@ struct LedgerServeCommand: AsyncParsableCommand {
             dev: isDevelopment,
             limits: limits,
             cluster: try cluster.options(),
+            mirrors: mirrors,
             logger: logger
         ) { host, port in
             Output.write("listening on http://\(ListenAddress.text(host, port))")
@@ -96,7 +108,7 @@ extension LedgerDirectoryError: CommandFailureConvertible {
         switch self {
         case .origin, .name, .reservedName: CommandFailure(.usage, "\(self)")
         case .notEmpty: CommandFailure(.refused, "\(self)")
-        case .inUse: CommandFailure(.tryAgain, "\(self)")
+        case .inUse, .written: CommandFailure(.tryAgain, "\(self)")
         case .stopped: CommandFailure(.unsupported, "\(self)")
         case .missing, .notWritable, .keyFile, .foreignKey, .quorumNone, .witnesses:
             CommandFailure(.configuration, "\(self)")

@@ -25,14 +25,27 @@ final class NodeProcess {
     private let errorFile: URL
 
     /// Starts it. The files are named after `name` and a number, so that restarts keep the earlier logs.
-    init(_ name: String, _ arguments: [String], in folder: URL) throws {
+    ///
+    /// - Parameters:
+    ///   - program: what is started; something other than `gw-node` ends in its place.
+    ///   - environment: variables besides those of the test.
+    init(
+        _ name: String,
+        _ arguments: [String],
+        in folder: URL,
+        program: URL = GWNode.program,
+        environment: [String: String] = [:]
+    ) throws {
         self.name = name
         let stamp = UUID().uuidString.prefix(8)
         outputFile = folder.appendingPathComponent("\(name)-\(stamp).out")
         errorFile = folder.appendingPathComponent("\(name)-\(stamp).err")
         for file in [outputFile, errorFile] { try Data().write(to: file) }
-        process.executableURL = GWNode.program
+        process.executableURL = program
         process.arguments = arguments
+        if !environment.isEmpty {
+            process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
+        }
         process.currentDirectoryURL = folder
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try FileHandle(forWritingTo: outputFile)

@@ -28,10 +28,15 @@ struct TwinMaker: Sendable {
         return try SigningKey(seed: (0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
-    func envelope() throws -> Envelope { try envelope(of: Self.freshKey()) }
+    func envelope() throws -> Envelope { try Self.envelope(ledger) }
 
     /// The creation of a twin that `key` owns.
-    func envelope(of key: SigningKey) throws -> Envelope {
+    func envelope(of key: SigningKey) throws -> Envelope { try Self.envelope(of: key, ledger) }
+
+    /// An entry that makes a twin of a fresh key.
+    static func envelope(_ ledger: Identifier) throws -> Envelope { try envelope(of: freshKey(), ledger) }
+
+    private static func envelope(of key: SigningKey, _ ledger: Identifier) throws -> Envelope {
         let keys: JSONObject = [
             "operator": .array([]),
             "owner": .object(["keys": .array([.string(key.publicKey.hex)]), "threshold": .integer(1)]),

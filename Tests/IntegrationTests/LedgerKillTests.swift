@@ -1,0 +1,55 @@
+import Contracts
+import Foundation
+import Ledger
+import TestSupport
+import Testing
+
+@Suite("kill -9 of a ledger under load")
+struct LedgerKills {
+    @Test(
+        "200 kills at random moments lose no acknowledged entry, and no size is ever signed twice",
+        .timeLimit(.minutes(10))
+    )
+    func twoHundred() async throws {
+        let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? .random(in: 1...UInt64.max)
+        print("WEBGW_SEED=\(seed)")
+        var random = SeededGenerator(seed)
+        let rig = try await LedgerRig()
+        let (url, ledger) = (rig.url, Identifier(hex: rig.ledgerID)!)
+        let witness = LedgerWitness()
+        let clients = Task {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { try await witness.write(to: url, ledger: ledger) } }
+                group.addTask { try await witness.watch(url) }
+                try await group.waitForAll()
+            }
+        }
+        defer { clients.cancel() }
+
+        for round in 0..<200 {
+            // One in five is killed while it starts, the others somewhere in append, commit, guard, sign and publish.
+            let isStarting = Int.random(in: 0..<5, using: &random) == 0
+            try await rig.start(isAwaited: !isStarting)
+            try await Task.sleep(for: .microseconds(Int.random(in: 0..<60_000, using: &random)))
+            try await rig.kill()
+            if round % 50 == 10 {
+                // What a crash leaves is in order at once, before any server has mended it.
+                let report = try await StoreCheck.run(directory: rig.directory)
+                #expect(report.fault == nil, "round \(round)")
+            }
+        }
+        try await rig.start()
+        let before = witness.acknowledged
+        try await eventually(within: 30, "entries are acknowledged again") { witness.acknowledged > before }
+        clients.cancel()
+        _ = try? await clients.value
+        witness.note(try await rig.checkpoint())
+        try await rig.stop()
+
+        let broken = try await witness.broken(by: try StoredLog(directory: rig.directory))
+        #expect(broken.isEmpty, "\(broken)")
+        try await rig.check()
+        print("\(witness.acknowledged) acknowledged entries are in the log, \(witness.checkpoints) checkpoints seen")
+        #expect(witness.acknowledged > 100)
+    }
+}
