@@ -16,11 +16,11 @@ struct LedgerKills {
         var random = SeededGenerator(seed)
         let rig = try await LedgerRig()
         let (url, ledger) = (rig.url, Identifier(hex: rig.ledgerID)!)
-        let witness = LedgerWitness()
+        let memory = ClientMemory()
         let clients = Task {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<4 { group.addTask { try await witness.write(to: url, ledger: ledger) } }
-                group.addTask { try await witness.watch(url) }
+                for _ in 0..<4 { group.addTask { try await memory.write(to: url, ledger: ledger) } }
+                group.addTask { try await memory.watch(url) }
                 try await group.waitForAll()
             }
         }
@@ -39,17 +39,17 @@ struct LedgerKills {
             }
         }
         try await rig.start()
-        let before = witness.acknowledged
-        try await eventually(within: 30, "entries are acknowledged again") { witness.acknowledged > before }
+        let before = memory.acknowledged
+        try await eventually(within: 30, "entries are acknowledged again") { memory.acknowledged > before }
         clients.cancel()
         _ = try? await clients.value
-        witness.note(try await rig.checkpoint())
+        memory.note(try await rig.checkpoint())
         try await rig.stop()
 
-        let broken = try await witness.broken(by: try StoredLog(directory: rig.directory))
+        let broken = try await memory.broken(by: try StoredLog(directory: rig.directory))
         #expect(broken.isEmpty, "\(broken)")
         try await rig.check()
-        print("\(witness.acknowledged) acknowledged entries are in the log, \(witness.checkpoints) checkpoints seen")
-        #expect(witness.acknowledged > 100)
+        print("\(memory.acknowledged) acknowledged entries are in the log, \(memory.checkpoints) checkpoints seen")
+        #expect(memory.acknowledged > 100)
     }
 }

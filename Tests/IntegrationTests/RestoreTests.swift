@@ -8,7 +8,7 @@ import Testing
 struct Restores {
     private struct Scene {
         let rig: LedgerRig
-        let witness = LedgerWitness()
+        let memory = ClientMemory()
         var old: String { rig.folder.path("old") }
         var newest: String { rig.folder.path("newest") }
 
@@ -17,13 +17,13 @@ struct Restores {
             rig = try await LedgerRig()
             try await rig.start(flags)
             for _ in 0..<3 { try await rig.append() }
-            witness.note(try await rig.checkpoint())
+            memory.note(try await rig.checkpoint())
             try await rig.stop()
             try FileManager.default.copyItem(atPath: rig.directory, toPath: old)
             try await rig.start(flags)
             for _ in 0..<5 {
                 try await rig.append()
-                witness.note(try await rig.checkpoint())
+                memory.note(try await rig.checkpoint())
             }
             try await rig.stop()
             try FileManager.default.copyItem(atPath: rig.directory, toPath: newest)
@@ -52,16 +52,16 @@ struct Restores {
             }
             let shown = try await rig.checkpoint()
             #expect(shown.size == 4)
-            witness.note(shown)
+            memory.note(shown)
         }
 
         /// The server signs again, and nothing that was ever shown is contradicted.
         func expectServed() async throws {
             try await rig.append()
-            witness.note(try await rig.checkpoint())
+            memory.note(try await rig.checkpoint())
             try await rig.stop()
             try await rig.check()
-            let broken = try await witness.broken(by: try StoredLog(directory: rig.directory))
+            let broken = try await memory.broken(by: try StoredLog(directory: rig.directory))
             #expect(broken.isEmpty, "\(broken)")
             #expect(try await rig.checkpoint(of: rig.directory).size > rig.checkpoint(of: newest).size)
         }

@@ -121,7 +121,7 @@ final class LedgerRig {
 }
 
 /// What clients of one ledger were told, to be held against the log at the end.
-final class LedgerWitness: Sendable {
+final class ClientMemory: Sendable {
     private struct Told {
         var acknowledged: [UInt64: Digest] = [:]
         var roots: [UInt64: Digest] = [:]
