@@ -178,6 +178,10 @@ public struct LedgerService: Service {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 guard let cluster else { return try await sequencer.run(after: clearance, from: opened.stored) }
+                guard let lock = try await LedgerDirectory.takeWriterLock(directory) else {
+                    throw LedgerDirectoryError.written(directory)
+                }
+                defer { lock.release() }
                 try await cluster.run(sequencer, clusterOptions, listen: listen)
             }
             group.addTask { try await snapshots.run() }
