@@ -93,20 +93,19 @@ struct Restores {
         try scene.putBack(["ledger.db", "sign-guard"])
         let rig = scene.rig
         let log = try StoredLog(directory: scene.newest)
-        try await LyingServer.serving(
-            { request in
-                let path = request.path.dropFirst()
-                let bytes: [UInt8]? =
-                    if path == "checkpoint" {
-                        try? await log.checkpoint()
-                    } else if let tile = TilePath(String(path)) {
-                        try? await log.tile(tile, limit: EntryBundle.longest)
-                    } else {
-                        nil
-                    }
-                return bytes.map { .respond(200, body: $0) } ?? .respond(404)
-            }
-        ) { mirror in
+        let files: LyingServer.Answer = { request in
+            let path = request.path.dropFirst()
+            let bytes: [UInt8]? =
+                if path == "checkpoint" {
+                    try? await log.checkpoint()
+                } else if let tile = TilePath(String(path)) {
+                    try? await log.tile(tile, limit: EntryBundle.longest)
+                } else {
+                    nil
+                }
+            return bytes.map { .respond(200, body: $0) } ?? .respond(404)
+        }
+        try await LyingServer.serving(files) { mirror in
             try await rig.start(["--dev", "--mirror", mirror.url])
             try await scene.expectHeld(at: "mirror \(mirror.url)")
             try await rig.run(["ledger", "recover", rig.directory, "--from", mirror.url])
@@ -135,6 +134,45 @@ struct Restores {
         let refused = try await rig.run(["ledger", "recover", rig.directory, "--from", scene.newest], status: 1)
         #expect(refused.errors.contains("it went another way"))
         try await rig.stop()
+    }
+
+    @Test("the whole directory of a ledger with witnesses: they know what they cosigned, and hold it back")
+    func witnesses() async throws {
+        let deployment = try await Deployment(witnesses: 3)
+        let folder = deployment.folder.path
+        func stop() async throws {
+            deployment.ledger?.send(SIGTERM)
+            _ = try await deployment.ledger?.finish()
+        }
+        try await deployment.makeTwin("first")
+        try await stop()
+        try FileManager.default.copyItem(atPath: "\(folder)/ledger", toPath: "\(folder)/old")
+        try await deployment.startLedger()
+        let memory = ClientMemory()
+        let client = try LedgerClient(urls: [deployment.ledgerURL])
+        defer { client.shutdown() }
+        for name in ["second", "third"] {
+            try await deployment.makeTwin(name)
+            memory.note(try Checkpoint(parsing: try #require(try await client.checkpoint())))
+        }
+        try await stop()
+        try FileManager.default.moveItem(atPath: "\(folder)/ledger", toPath: "\(folder)/newest")
+        try FileManager.default.moveItem(atPath: "\(folder)/old", toPath: "\(folder)/ledger")
+
+        try await deployment.startLedger()
+        let entry = try TwinMaker(deployment).envelope()
+        try await eventually(within: 60, "the ledger says which witness saw more") {
+            let answer = await submit(entry, to: deployment.address, deployment.ledgerPort)
+            return answer?.status == 503 && answer?.body.contains("seen at witness ") == true
+                && answer?.body.contains("waiting for entries up to size ") == true
+        }
+        try await deployment.run(["ledger", "recover", "ledger", "--from", "newest"])
+        try await deployment.makeTwin("fourth")
+        memory.note(try Checkpoint(parsing: try #require(try await client.checkpoint())))
+        try await stop()
+        let broken = try await memory.broken(by: try StoredLog(directory: "\(folder)/ledger"))
+        #expect(broken.isEmpty, "\(broken)")
+        try await deployment.run(["ledger", "fsck", "ledger", "--ledger-id", deployment.ledgerID])
     }
 
     @Test("a recovery refuses while the server may sign")

@@ -1,10 +1,9 @@
 public import Contracts
-public import Logging
 
 /// Fills the database of a ledger up to the largest tree that was signed, from copies of the log (protocol.md 11).
 ///
 /// For a database that was put back from an older copy. The target is the largest tree that the sign guards, the
-/// witnesses or the copies themselves show under the ledger's signature. All leaves up to it are proven first to give
+/// witnesses of the directory's list or the copies themselves show under the ledger's signature. All leaves up to it are proven first to give
 /// its root, with what the database holds as their beginning; only then anything is folded and committed. The server
 /// may run meanwhile, as long as it is held back from signing.
 public struct LedgerRecovery: Sendable {
@@ -44,14 +43,11 @@ public struct LedgerRecovery: Sendable {
     /// Recovers the ledger in a directory.
     ///
     /// - Parameters:
-    ///   - witnesses: asked what they have cosigned, besides those in the ledger's own list.
     ///   - progress: entries that are there, and that will be.
     /// - Throws: `RecoveryError`, `LedgerDirectoryError.written` while a server may sign, `StoreError`.
     public static func run(
         directory path: String,
         copies: [Copy],
-        witnesses: [Onlooker] = [],
-        logger: Logger,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
     ) async throws -> Result {
         guard LedgerDirectory.holdsLedger(path) else { throw LedgerDirectoryError.missing(path) }
@@ -67,7 +63,7 @@ public struct LedgerRecovery: Sendable {
         let store = try LedgerStore(path: "\(path)/\(LedgerDirectory.database)")
         let recovery = LedgerRecovery(store: store, copies: copies, progress: progress)
         do {
-            let result = try await recovery.run(witnesses)
+            let result = try await recovery.run(try WitnessRoster(directory: path).onlookers)
             try store.close()
             return result
         } catch {

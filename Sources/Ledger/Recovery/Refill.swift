@@ -32,6 +32,8 @@ struct Refill {
             guard case .outcome(let outcome) = head.state.apply(parsed, verdicts: verdicts) else {
                 throw RecoveryError.unsupported(head.size)
             }
+            var isKeyChange = false
+            if outcome.code == .ok, case .entry(let entry) = parsed { isKeyChange = entry.body.isKeyChange }
             let hash = MerkleTree.leafHash(leaf)
             batch.entries.append(
                 LogEntry(
@@ -40,7 +42,8 @@ struct Refill {
                     leafHash: hash,
                     id: outcome.id ?? .zero,
                     code: outcome.code,
-                    outcome: outcome.canonical
+                    outcome: outcome.canonical,
+                    keyChangeTime: isKeyChange ? head.state.now : nil
                 )
             )
             head.tree.append(hash)

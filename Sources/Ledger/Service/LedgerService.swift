@@ -171,7 +171,9 @@ public struct LedgerService: Service {
         let clearance = SigningClearance(
             directory: directory,
             store: opened.store,
-            onlookers: { [mirrors] in mirrors.map { Onlooker(copy: $0) } },
+            onlookers: { [mirrors, roster = opened.signer.roster] in
+                roster.onlookers + mirrors.map { Onlooker(copy: $0) }
+            },
             logger: logger
         )
         if cluster == nil { await sequencer.holdBack("the ledger is asking what was signed before it started") }

@@ -50,7 +50,7 @@ struct LedgerRecoverCommand: AsyncParsableCommand {
             }
         }
         let isWatched = Posix.isTerminal(2)
-        let result = try await LedgerRecovery.run(directory: directory, copies: copies, logger: logger) { done, total in
+        let result = try await LedgerRecovery.run(directory: directory, copies: copies) { done, total in
             if isWatched { Posix.writeAll(2, Array("\r\(done) of \(total) entries".utf8)) }
         }
         if isWatched { Posix.writeAll(2, Array("\r\u{1B}[K".utf8)) }

@@ -31,16 +31,14 @@ final class LedgerRig {
         directory: String? = nil,
         in folder: TemporaryFolder? = nil,
         origin: String = "rig.example.org",
-        launcher: Launcher = Launcher(),
-        policy: String? = nil
+        launcher: Launcher = Launcher()
     ) async throws {
         let folder = try folder ?? TemporaryFolder()
         self.folder = folder
         self.directory = directory ?? folder.path("ledger")
         self.launcher = launcher
         port = try Loopback.freePort(address)
-        let vouched = try policy.map { ["--policy", try folder.write("policy.txt", $0)] } ?? ["--dev"]
-        let made = try await run(["ledger", "init", self.directory, "--origin", origin, "--json"] + vouched)
+        let made = try await run(["ledger", "init", self.directory, "--origin", origin, "--dev", "--json"])
         ledgerID = try made.json()["ledger_id"] as? String ?? ""
     }
 
@@ -83,16 +81,7 @@ final class LedgerRig {
 
     /// POST /entries; nil when no answer came.
     func post(_ envelope: Envelope) async -> (status: Int, body: String)? {
-        guard let visitor = try? await Visitor(address, port) else { return nil }
-        let leaf = envelope.leaf
-        let head =
-            "POST /entries HTTP/1.1\r\nHost: ledger\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            + "Content-Length: \(leaf.count)\r\n\r\n"
-        try? await visitor.send(Array(head.utf8) + leaf)
-        _ = try? await visitor.read(within: .seconds(25)) { HTTPAnswer($0) != nil }
-        let answer = HTTPAnswer(visitor.received)
-        await visitor.close()
-        return answer.map { ($0.status, $0.body) }
+        await submit(envelope, to: address, port)
     }
 
     /// Submits a twin of its own and waits until it is acknowledged.
@@ -118,6 +107,20 @@ final class LedgerRig {
     func check() async throws {
         try await run(["ledger", "fsck", directory, "--ledger-id", ledgerID], within: 120)
     }
+}
+
+/// POST /entries on a connection of its own; nil when no answer came.
+func submit(_ envelope: Envelope, to address: String, _ port: UInt16) async -> (status: Int, body: String)? {
+    guard let visitor = try? await Visitor(address, port) else { return nil }
+    let leaf = envelope.leaf
+    let head =
+        "POST /entries HTTP/1.1\r\nHost: ledger\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        + "Content-Length: \(leaf.count)\r\n\r\n"
+    try? await visitor.send(Array(head.utf8) + leaf)
+    _ = try? await visitor.read(within: .seconds(25)) { HTTPAnswer($0) != nil }
+    let answer = HTTPAnswer(visitor.received)
+    await visitor.close()
+    return answer.map { ($0.status, $0.body) }
 }
 
 /// What clients of one ledger were told, to be held against the log at the end.

@@ -11,7 +11,8 @@ extension Sequencer {
     /// Waits for the clearance to sign, and takes up what the database holds by then.
     ///
     /// - Returns: the lock that says so, to be kept while this sequencer runs; nil if it was stopped meanwhile.
-    private func awaitClearance(_ clearance: SigningClearance, from stored: StoredLedger) async throws -> DirectoryLock? {
+    private func awaitClearance(_ clearance: SigningClearance, from stored: StoredLedger) async throws -> DirectoryLock?
+    {
         let cleared = try await withThrowingTaskGroup(of: (lock: DirectoryLock, stored: StoredLedger)?.self) { group in
             group.addTask { try await clearance.wait(from: stored) { sentence in await self.holdBack(sentence) } }
             group.addTask {

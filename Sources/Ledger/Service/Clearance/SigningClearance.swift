@@ -101,3 +101,12 @@ extension LedgerStore {
         return trees
     }
 }
+
+extension WitnessRoster {
+    /// The members to be asked what they have cosigned, as the file names them now.
+    var onlookers: [Onlooker] {
+        // A file that is not in the form leaves those that were known.
+        try? reload()
+        return current.map { Onlooker(witness: $0.key, url: $0.url) }
+    }
+}
