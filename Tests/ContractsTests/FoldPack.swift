@@ -27,7 +27,7 @@ struct FoldPack {
     enum Failure: Error { case malformed(String) }
 
     /// The packs of the project; each name is a folder.
-    static let names = ["public", "public-upgrade", "random"]
+    static let names = ["public", "public-upgrade", "random", "farmer", "user", "rotation"]
 
     var leaves: [[UInt8]]
     /// Lines of outcomes.jsonl.

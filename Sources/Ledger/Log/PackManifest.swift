@@ -41,10 +41,10 @@ public struct PackManifest: Sendable {
     }
 
     /// Text of a manifest, for those who make packs. The files may come in any order.
-    public static func text(ledger: Identifier, files: [(path: String, bytes: [UInt8])]) -> [UInt8] {
+    static func text(ledger: Identifier, files: [File]) -> [UInt8] {
         var text = "\(header)\n\(ledger.hex)\n"
         for file in files.sorted(by: { precedes($0.path, $1.path) }) {
-            text += "\(Digest.sha256(file.bytes).hex) \(file.bytes.count) \(file.path)\n"
+            text += "\(file.digest.hex) \(file.size) \(file.path)\n"
         }
         return Array(text.utf8)
     }

@@ -14,7 +14,7 @@ struct AuditCommand: AsyncParsableCommand {
               gw-node audit routes /var/lib/ledger --ledger-id HEX --node ID --height 1200
               gw-node audit diff https://ledger.example.org https://mirror.example.net --ledger-id HEX
             """,
-        subcommands: [Replay.self, Routes.self, Diff.self, Evidence.self, Attest.self]
+        subcommands: [Replay.self, Routes.self, Diff.self, Evidence.self, Pack.self, Attest.self]
     )
 
     /// What commands about one log read.
