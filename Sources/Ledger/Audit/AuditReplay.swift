@@ -4,11 +4,14 @@ import Contracts
 public enum AuditReplay {
     /// Replays a log. Errors of the source are thrown; whatever is wrong with its data is in the report.
     ///
-    /// `progress` is called with the number of entries folded so far, a few times a second on a long log.
+    /// `progress` is called with the number of entries folded so far, a few times a second on a long log. With a store, the
+    /// replay of a log that is no pack begins where the last one ended, and is saved as it goes on; errors of the store are
+    /// thrown.
     public static func run(
         _ source: any LogSource,
         pack: FixturePack?,
         options: AuditOptions,
+        store: AuditStore? = nil,
         progress: (UInt64) -> Void = { _ in }
     ) async throws -> AuditReport {
         var report = AuditReport()
@@ -16,7 +19,7 @@ public enum AuditReplay {
             if let pack {
                 try await replay(pack, source, options, progress, into: &report)
             } else {
-                try await replay(source, options, progress, into: &report)
+                try await replay(source, options, store, progress, into: &report)
             }
         } catch let failure as AuditFailure {
             report.take([failure])
@@ -29,20 +32,25 @@ public enum AuditReplay {
     private static func replay(
         _ source: any LogSource,
         _ options: AuditOptions,
+        _ store: AuditStore?,
         _ progress: (UInt64) -> Void,
         into report: inout AuditReport
     ) async throws {
-        let leaves = try await LogAudit.leaves(from: source)
-        var replay = LogReplay()
+        var replay = try store?.load() ?? LogReplay()
         defer { report.take(&replay) }
-        try await LogAudit.fold(
-            leaves,
-            from: source,
-            ledgerID: options.ledgerID,
-            into: &replay,
-            observe: { _, _ in },
-            progress: progress
-        )
+        let leaves = try await leaves(of: source, beginningWith: replay)
+        if let store {
+            try await fold(leaves, from: source, options, into: &replay, savedBy: store, progress)
+        } else {
+            try await LogAudit.fold(
+                leaves,
+                from: source,
+                ledgerID: options.ledgerID,
+                into: &replay,
+                observe: { _, _ in },
+                progress: progress
+            )
+        }
         judge(leaves.checkpoint, replay, options, into: &report)
     }
 

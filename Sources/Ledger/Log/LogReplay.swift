@@ -22,6 +22,19 @@ public struct LogReplay: Sendable {
     /// Before the first entry.
     public init() {}
 
+    /// A replay whose state and tree were verified before, at the same size.
+    init(resuming state: ContractState, tree: CompactRange, keyChain: KeyChain, codes: [Code: UInt64]) {
+        precondition(state.size == tree.size, "state and tree are of one size")
+        self.state = state
+        self.tree = tree
+        self.keyChain = keyChain
+        self.codes = codes
+        keysVersion = state.ledgerKeysVersion
+    }
+
+    /// Rows that changed since the last call.
+    mutating func takeChanges() -> [StateChange] { state.takeChanges() }
+
     /// Folds the next leaf; nil, and no change, when a fold upgrade was reached.
     public mutating func fold(
         _ parsed: ParsedEntry,

@@ -12,6 +12,7 @@ extension AuditCommand {
 
                 Example:
                   gw-node audit replay fixtures/packs/public --ledger-id HEX --manifest-key VKEY --each
+                  gw-node audit replay https://ledger.example.org --ledger-id HEX --state audit.state
                 """
         )
 
@@ -25,6 +26,12 @@ extension AuditCommand {
 
         @Flag(name: .customLong("each"), help: "Judge the pack's tampered envelopes and attack files too.")
         var isEach = false
+
+        @Option(
+            name: .customLong("state"),
+            help: ArgumentHelp("Keep here what was verified, and go on from there next time.", valueName: "file")
+        )
+        var stateFile: String?
 
         @OptionGroup var common: CommonOptions
 
@@ -48,11 +55,24 @@ extension AuditCommand {
                     "--each and --manifest-key are for fixture packs, and \(options.log) is none; leave them away"
                 )
             }
+            guard log.pack == nil || stateFile == nil else {
+                throw CommandFailure(
+                    .usage,
+                    "--state is for ledgers that grow, and \(options.log) is a fixture pack; leave it away"
+                )
+            }
             if log.pack != nil, manifestKey == nil {
                 common.output.note("the signature of MANIFEST is not checked; give --manifest-key VKEY to check it")
             }
+            let store = try stateFile.map { try AuditStore(path: $0, ledgerID: audit.ledgerID) }
             let progress = AuditProgress()
-            let report = try await AuditReplay.run(log.source, pack: log.pack, options: audit, progress: progress.show)
+            let report = try await AuditReplay.run(
+                log.source,
+                pack: log.pack,
+                options: audit,
+                store: store,
+                progress: progress.show
+            )
             progress.finish()
             common.output.result(.encoded(report.json.canonical), text: report.text)
             if let failure = report.failures.first {
@@ -97,4 +117,8 @@ extension AuditReport {
         lines.append(verdict == .different ? "result        different" : "result        \(verdict)")
         return lines.joined(separator: "\n")
     }
+}
+
+extension AuditStoreError: CommandFailureConvertible {
+    var commandFailure: CommandFailure { CommandFailure(.configuration, code: "audit.state", description) }
 }

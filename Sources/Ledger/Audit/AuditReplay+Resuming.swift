@@ -1,0 +1,56 @@
+import Contracts
+
+extension AuditReplay {
+    /// Entries between two saves: what a crash may cost.
+    private static let savedEvery: UInt64 = 65_536
+
+    /// Proves the leaves of a log, and that it begins with the entries that were folded before.
+    static func leaves(of source: any LogSource, beginningWith replay: LogReplay) async throws -> VerifiedLeaves {
+        let known = replay.state.size
+        let leaves = try await LogAudit.leaves(from: source, rootSizes: known == 0 ? [] : [known])
+        guard leaves.checkpoint.size >= known else {
+            throw AuditFailure(
+                .checkpointStale,
+                "the log has \(leaves.checkpoint.size) entries, \(known) were verified before"
+            )
+        }
+        guard known == 0 || leaves.roots[known] == replay.tree.root else {
+            throw AuditFailure(
+                .checkpointFork,
+                "the first \(known) entries are not those that were verified before; compare with `audit diff`"
+            )
+        }
+        return leaves
+    }
+
+    /// Folds what is new, and saves it now and then, at the end, and when the source goes away.
+    static func fold(
+        _ leaves: VerifiedLeaves,
+        from source: any LogSource,
+        _ options: AuditOptions,
+        into replay: inout LogReplay,
+        savedBy store: AuditStore,
+        _ progress: (UInt64) -> Void
+    ) async throws {
+        var failure: AuditStoreError?
+        do {
+            try await LogAudit.fold(
+                leaves,
+                from: source,
+                ledgerID: options.ledgerID,
+                into: &replay,
+                observe: { replay, outcome in
+                    guard outcome != nil, failure == nil, replay.state.size % savedEvery == 0 else { return }
+                    do throws(AuditStoreError) { try store.save(&replay) } catch { failure = error }
+                },
+                progress: progress
+            )
+        } catch {
+            // What was folded is proven to be in the log, whatever came after it.
+            try store.save(&replay)
+            throw error
+        }
+        if let failure { throw failure }
+        try store.save(&replay)
+    }
+}

@@ -1,0 +1,195 @@
+public import Contracts
+internal import Foundation
+internal import GRDB
+
+/// Why the file of a resumed audit cannot be used.
+public struct AuditStoreError: Error, Sendable, CustomStringConvertible {
+    /// One sentence: which file, what is wrong, what to do.
+    public let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// How far an auditor has folded a log, in one SQLite file, so that the next replay goes on from there.
+///
+/// It is the auditor's own trust store: position and rows change in one transaction, durable before `save` returns, the row
+/// of the position has a check value over its members, and the rows must give its state root. A file that fails its check
+/// is an error, never an empty start. Whoever may write the file can write a whole other one, so it belongs to the auditor
+/// alone (mode 0600).
+public final class AuditStore: Sendable {
+    /// "GWA1" in ASCII: SQLite's application_id of a file made here.
+    private static let applicationID = 0x4757_4131
+
+    private static let schema = """
+        CREATE TABLE position (
+            one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, tree BLOB NOT NULL, outcomes BLOB NOT NULL,
+            state_root BLOB NOT NULL, keys TEXT NOT NULL, codes TEXT NOT NULL, seal BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+        """
+
+    private let path: String
+    private let ledgerID: Identifier
+    private let queue: DatabaseQueue
+
+    /// Opens the file, or makes it.
+    public init(path: String, ledgerID: Identifier) throws(AuditStoreError) {
+        self.path = path
+        self.ledgerID = ledgerID
+        if !FileManager.default.fileExists(atPath: path) {
+            // SQLite takes an empty file for an empty database.
+            _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+        }
+        do {
+            var configuration = Configuration()
+            configuration.label = "audit state"
+            configuration.busyMode = .timeout(2)
+            queue = try DatabaseQueue(path: path, configuration: configuration)
+            try queue.write { database in
+                guard try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0 else { return }
+                try database.execute(sql: Self.schema)
+                try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
+            }
+            guard try queue.read({ try Int.fetchOne($0, sql: "PRAGMA application_id") }) == Self.applicationID else {
+                throw AuditStoreError("\(path) is a database of something else; give another file")
+            }
+        } catch let error as AuditStoreError {
+            throw error
+        } catch {
+            throw Self.unusable(path)
+        }
+    }
+
+    // MARK: Reading
+
+    /// The replay as it was saved; nil when nothing was.
+    func load() throws(AuditStoreError) -> LogReplay? {
+        let found: (row: Row, rows: [(key: String, value: [UInt8])])?
+        do {
+            found = try queue.read { database in
+                guard let row = try Row.fetchOne(database, sql: "SELECT * FROM position") else {
+                    guard try Int.fetchOne(database, sql: "SELECT count(*) FROM state") == 0 else {
+                        throw Self.unusable(path)
+                    }
+                    return nil
+                }
+                let rows = try Row.fetchAll(database, sql: "SELECT key, value FROM state").map { row in
+                    let key: String = try row.decode(forColumn: "key")
+                    return (key: key, value: [UInt8](try row.decode(Data.self, forColumn: "value")))
+                }
+                return (row, rows)
+            }
+            guard let found else { return nil }
+            return try replay(found.row, found.rows)
+        } catch {
+            throw Self.unusable(path)
+        }
+    }
+
+    private func replay(_ row: Row, _ rows: [(key: String, value: [UInt8])]) throws -> LogReplay {
+        let position = Position(
+            ledgerID: ledgerID,
+            size: UInt64(try row.decode(Int64.self, forColumn: "size").magnitude),
+            tree: [UInt8](try row.decode(Data.self, forColumn: "tree")),
+            outcomes: [UInt8](try row.decode(Data.self, forColumn: "outcomes")),
+            stateRoot: [UInt8](try row.decode(Data.self, forColumn: "state_root")),
+            keys: try row.decode(forColumn: "keys"),
+            codes: try row.decode(forColumn: "codes")
+        )
+        guard position.seal.bytes.elementsEqual(try row.decode(Data.self, forColumn: "seal")),
+            let tree = CompactRange(size: position.size, hashes: TrustRow.digests(position.tree)),
+            let outcomes = CompactRange(size: position.size, hashes: TrustRow.digests(position.outcomes)),
+            let codes = try JSONValue(document: Array(position.codes.utf8)).asObject
+        else { throw Self.unusable(path) }
+        var state = try ContractState(rows: rows, size: position.size, outcomes: outcomes)
+        guard state.stateRoot().bytes.elementsEqual(position.stateRoot) else { throw Self.unusable(path) }
+        var counts: [Code: UInt64] = [:]
+        for (name, count) in codes.members {
+            guard let code = Code(rawValue: name), let count = count.asInteger else { throw Self.unusable(path) }
+            counts[code] = UInt64(count.magnitude)
+        }
+        let keys = position.keys.split(separator: "\n").compactMap { VerifierKey(String($0)) }
+        return LogReplay(resuming: state, tree: tree, keyChain: KeyChain(keys), codes: counts)
+    }
+
+    // MARK: Writing
+
+    /// Saves the replay; what it changed since the last call is on the disk when this returns.
+    func save(_ replay: inout LogReplay) throws(AuditStoreError) {
+        let position = Position(
+            ledgerID: ledgerID,
+            size: replay.state.size,
+            tree: replay.tree.hashes.flatMap { Array($0.bytes) },
+            outcomes: replay.state.outcomes.hashes.flatMap { Array($0.bytes) },
+            stateRoot: Array(replay.stateRoot().bytes),
+            keys: replay.keyChain.keys.map(\.description).joined(separator: "\n"),
+            codes: String(
+                decoding: JSONValue.object(
+                    JSONObject(members: replay.codes.map { ($0.rawValue, .integer(Int64($1))) })
+                ).canonical,
+                as: UTF8.self
+            )
+        )
+        let changes = replay.takeChanges()
+        do {
+            try queue.write { database in
+                let stored = try Int64.fetchOne(database, sql: "SELECT size FROM position")
+                guard stored ?? 0 <= Int64(position.size) else {
+                    throw AuditStoreError("\(path) went further in the meantime; another audit uses it")
+                }
+                for change in changes {
+                    if let value = change.value {
+                        try database.execute(
+                            sql: "INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)",
+                            arguments: [change.key, Data(value)]
+                        )
+                    } else {
+                        try database.execute(sql: "DELETE FROM state WHERE key = ?", arguments: [change.key])
+                    }
+                }
+                try database.execute(
+                    sql: "INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+                    arguments: [
+                        Int64(position.size), Data(position.tree), Data(position.outcomes), Data(position.stateRoot),
+                        position.keys, position.codes, Data(position.seal.bytes),
+                    ]
+                )
+            }
+        } catch let error as AuditStoreError {
+            throw error
+        } catch {
+            throw AuditStoreError("\(path) cannot be written: \(error)")
+        }
+    }
+
+    private static func unusable(_ path: String) -> AuditStoreError {
+        AuditStoreError(
+            "\(path) is damaged, or is of another ledger; move it away to verify the log from its first entry"
+        )
+    }
+}
+
+/// The row of a position, as its check value covers it.
+private struct Position {
+    var ledgerID: Identifier
+    var size: UInt64
+    var tree: [UInt8]
+    var outcomes: [UInt8]
+    var stateRoot: [UInt8]
+    var keys: String
+    var codes: String
+
+    /// SHA-256 over every member, each with its length.
+    var seal: Digest {
+        var bytes = Array("webgw audit position 1".utf8)
+        for field in [
+            Array(ledgerID.bytes), Array(String(size).utf8), tree, outcomes, stateRoot, Array(keys.utf8),
+            Array(codes.utf8),
+        ] {
+            bytes += Array("\n\(field.count) ".utf8) + field
+        }
+        return Digest.sha256(bytes)
+    }
+}
