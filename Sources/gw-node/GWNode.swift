@@ -18,7 +18,10 @@ struct GWNode: AsyncParsableCommand {
             """,
         version: "gw-node \(version)",
         groupedSubcommands: [
-            CommandGroup(name: "Everyone", subcommands: [KeysCommand.self, TwinCommand.self, SetupCommand.self]),
+            CommandGroup(
+                name: "Everyone",
+                subcommands: [KeysCommand.self, TwinCommand.self, SetupCommand.self, WhyCommand.self]
+            ),
             CommandGroup(
                 name: "Users",
                 subcommands: [NameCommand.self, ContractCommand.self, TunnelCommand.self, ExposeCommand.self]

@@ -38,6 +38,9 @@ extension ContractState {
         }
     }
 
+    /// The value of the row with this key; nil when there is none.
+    public func row(_ key: String) -> JSONValue? { RowKey(key).flatMap { tables.value(of: $0) } }
+
     private static func ascending(_ keys: [RowKey]) -> [(RowKey, [UInt8])] {
         keys.map { ($0, $0.bytes) }.sorted { $0.1.lexicographicallyPrecedes($1.1) }
     }

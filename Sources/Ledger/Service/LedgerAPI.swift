@@ -18,6 +18,7 @@ struct LedgerAPI: HTTPResponder {
     let limits: ServiceLimits
     let limiter: RateLimiter
     let snapshots: SnapshotKeeper
+    let readModel = ReadModel()
     let logger: Logger
 
     init(
@@ -77,6 +78,7 @@ struct LedgerAPI: HTTPResponder {
         }
         switch resource {
         case .checkpoint: return try await checkpoint(request)
+        case .list(let kind): return try await list(kind, request)
         case .tile(let path): return try await tile(path)
         case .receipt(let index): return try await receipt(index)
         case .transaction(let id): return try await transaction(id)

@@ -3,6 +3,8 @@ internal import Contracts
 /// What a request path names.
 enum LedgerResource: Equatable {
     case checkpoint
+    /// A list of the read model.
+    case list(ReadModel.Kind)
     case tile(TilePath)
     case receipt(UInt64)
     case submissions
@@ -20,7 +22,9 @@ enum LedgerResource: Equatable {
         case "/entries": self = .submissions
         case "/.well-known/webgw-ledger": self = .description
         default:
-            if path.hasPrefix("/tile/") {
+            if path.hasPrefix("/v1/"), let kind = ReadModel.Kind(rawValue: String(path.dropFirst(4))) {
+                self = .list(kind)
+            } else if path.hasPrefix("/tile/") {
                 guard let tile = TilePath(String(path.dropFirst())) else { return nil }
                 self = .tile(tile)
             } else if path.hasPrefix("/tx/"), let id = Identifier(hex: String(path.dropFirst(4))) {
@@ -59,6 +63,7 @@ enum LedgerResource: Equatable {
     /// Media type of a good answer.
     var mediaType: String {
         switch self {
+        case .list: "application/json"
         case .checkpoint, .receipt, .submissions: "text/plain; charset=utf-8"
         case .snapshot(.sizes), .snapshot(.manifest): "text/plain; charset=utf-8"
         case .tile, .snapshot(.proof), .snapshot(.chunk): "application/octet-stream"

@@ -1,5 +1,5 @@
 /// Who may use a host at a node (section 5, managed and custom hosts).
-enum HostAuthority: Hashable, Sendable {
+public enum HostAuthority: Hashable, Sendable {
     /// Whoever proves it by DNS.
     case custom
     /// Whoever owns the name.
@@ -39,5 +39,12 @@ struct NodeDomains: Sendable {
             if host[offset + index] != domain[index] { return false }
         }
         return offset == start || host[offset - 1] == 0x2E
+    }
+}
+
+extension ContractState {
+    /// Who may use a host, perhaps with a leading `*.`, at a live node; nil for a node that is unknown or retired.
+    public func authority(of host: String, at node: Identifier) -> HostAuthority? {
+        (self.node(node)?.live).map { NodeDomains($0.details.domains).authority(of: host) }
     }
 }
