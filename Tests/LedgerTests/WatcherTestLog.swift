@@ -11,9 +11,11 @@ struct TestLog: Sendable {
     let time: Timestamp
     let rootKey: SigningKey
     let ledgerKey: SigningKey
-    let witnessKey: SigningKey
     let ledgerVKey: VerifierKey
-    let witnessVKey: VerifierKey
+    let witnessKeys: [SigningKey]
+    let witnessVKeys: [VerifierKey]
+    var witnessKey: SigningKey { witnessKeys[0] }
+    var witnessVKey: VerifierKey { witnessVKeys[0] }
     var leaves: [[UInt8]] = []
     private(set) var ledgerID = Identifier.zero
     private var lanes: [String: Int64] = [:]
@@ -22,18 +24,37 @@ struct TestLog: Sendable {
 
     /// A log with its genesis. The same seed makes the same keys.
     init(seed: UInt8 = 1, origin: String = "log.example/one", isWitnessed: Bool = true, time: Timestamp = start) {
+        let policy: ([VerifierKey]) -> WitnessPolicy = isWitnessed ? Self.policy : { _ in .none }
+        self.init(seed: seed, origin: origin, time: time, witnesses: 1, policy: policy)
+    }
+
+    /// A log of which `quorum` of several witnesses have to cosign every checkpoint.
+    init(seed: UInt8, origin: String, witnesses: Int, quorum: Int) {
+        self.init(seed: seed, origin: origin, time: Self.start, witnesses: witnesses) { keys in
+            let lines = keys.enumerated().map { "witness w\($0) \($1)\n" }.joined()
+            let names = keys.indices.map { " w\($0)" }.joined()
+            return WitnessPolicy(lines + "group all \(quorum)\(names)\nquorum all\n") ?? .none
+        }
+    }
+
+    private init(
+        seed: UInt8,
+        origin: String,
+        time: Timestamp,
+        witnesses: Int,
+        policy: ([VerifierKey]) -> WitnessPolicy
+    ) {
         self.time = time
         self.origin = origin
         rootKey = Self.key(seed, 1)
         ledgerKey = Self.key(seed, 2)
-        witnessKey = Self.key(seed, 3)
+        witnessKeys = (0..<witnesses).map { Self.key(seed, 3 + UInt8($0)) }
         ledgerVKey = VerifierKey(name: origin, type: VerifierKey.noteType, key: ledgerKey.publicKey)
-        witnessVKey = VerifierKey(
-            name: "witness.example",
-            type: VerifierKey.cosignatureType,
-            key: witnessKey.publicKey
-        )
-        let policy = isWitnessed ? Self.policy(witnessVKey) : .none
+        witnessVKeys = witnessKeys.enumerated().map { number, key in
+            let name = number == 0 ? "witness.example" : "witness\(number).example"
+            return VerifierKey(name: name, type: VerifierKey.cosignatureType, key: key.publicKey)
+        }
+        let policy = policy(witnessVKeys)
         let body = GenesisBody(
             keys: [ledgerVKey],
             limits: LedgerLimits(tickMinimum: 1),
@@ -56,8 +77,10 @@ struct TestLog: Sendable {
         return key
     }
 
-    static func policy(_ witness: VerifierKey) -> WitnessPolicy {
-        guard let policy = WitnessPolicy("witness w1 \(witness)\nquorum w1\n") else {
+    static func policy(_ witness: VerifierKey) -> WitnessPolicy { policy([witness]) }
+
+    private static func policy(_ witnesses: [VerifierKey]) -> WitnessPolicy {
+        guard let policy = WitnessPolicy("witness w1 \(witnesses[0])\nquorum w1\n") else {
             preconditionFailure("the text follows the grammar")
         }
         return policy

@@ -5,6 +5,9 @@ internal import Foundation
 ///
 /// The state is a copy: nothing of a batch that is stopped takes effect.
 struct EntryFold: Sendable {
+    /// Folds the next leaves onto it.
+    typealias Step = @Sendable (_ fold: inout EntryFold, _ leaves: [[UInt8]]) async -> [Outcome]
+
     /// A tick may lie this many seconds ahead of the quorum time of its checkpoint (protocol.md 10.2 step 8).
     static let tickTolerance: Timestamp = 300
     /// Below this many entries a page is not worth a second task.

@@ -79,14 +79,14 @@ struct FetchedEntries: Sendable {
     }
 }
 
-extension LedgerClient {
+extension LogTransport {
     /// Fetches and hashes the entries between `edge` and `end` from one source, several bundles at a time.
     ///
     /// - Throws: `LedgerRefusal`: a client error, or `entries.mismatch` for bytes that are no bundle.
     func entries(
         after edge: CompactRange,
         to end: UInt64,
-        from source: Source,
+        from source: LedgerClient.Source,
         budget: Int,
         inFlight: Int,
         rootsAt sizes: Set<UInt64> = [],
@@ -126,7 +126,7 @@ extension LedgerClient {
     /// A partial bundle may be gone once a wider one exists; then the full one serves.
     func leaves(
         _ bundle: FetchedEntries.Bundle,
-        from source: Source,
+        from source: LedgerClient.Source,
         _ isBypassingCaches: Bool
     ) async throws -> [[UInt8]] {
         var bytes: [UInt8]

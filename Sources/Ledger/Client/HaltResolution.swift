@@ -24,15 +24,19 @@ public enum HaltResolution: Sendable, Hashable {
         do {
             let client = try LedgerClient(sources: configuration.sources, limits: configuration.limits, logger: logger)
             defer { client.shutdown() }
-            let follower = try LedgerFollower(configuration: configuration, client: client, logger: logger)
-            defer { follower.store.close() }
-            return try await resolve(follower, note: note)
+            let (follower, store) = try LedgerFollower.open(configuration, client: client, logger: logger)
+            defer { store.close() }
+            return try await resolve(follower, store, note: note)
         } catch {
             throw LedgerRefusal(local: error)
         }
     }
 
-    private static func resolve(_ follower: LedgerFollower, note: [UInt8]) async throws -> HaltResolution {
+    private static func resolve(
+        _ follower: LedgerFollower,
+        _ store: TrustStore,
+        note: [UInt8]
+    ) async throws -> HaltResolution {
         let position = await follower.position
         guard position.halt != nil else {
             throw refusal("resolve.not_halted", "this node is not halted; there is nothing to resolve")
@@ -43,23 +47,23 @@ public enum HaltResolution: Sendable, Hashable {
         } catch {
             throw refusal(error.rawValue, "the file is no checkpoint")
         }
-        try decides(checkpoint, follower)
+        try decides(checkpoint, store)
         if try await follower.goesThrough(checkpoint) {
-            try await follower.store.resolve(position, by: checkpoint, at: follower.configuration.now())
+            try await store.resolve(position, by: checkpoint, at: follower.configuration.now())
             return .kept(size: position.size, root: position.root)
         }
         if checkpoint.size > position.size, let (size, root) = try await follower.extended(to: checkpoint) {
             var moved = await follower.position
             moved.halt = position.halt
-            try await follower.store.resolve(moved, by: checkpoint, at: follower.configuration.now())
+            try await store.resolve(moved, by: checkpoint, at: follower.configuration.now())
             return .kept(size: size, root: root)
         }
-        return try await replaced(follower, by: checkpoint)
+        return try await replaced(follower, store, by: checkpoint)
     }
 
     /// A checkpoint below the fork is on both branches and decides nothing.
-    private static func decides(_ checkpoint: Checkpoint, _ follower: LedgerFollower) throws {
-        for (name, bytes) in follower.store.directory.evidence() {
+    private static func decides(_ checkpoint: Checkpoint, _ store: TrustStore) throws {
+        for (name, bytes) in store.directory.evidence() {
             guard let evidence = try? ForkEvidence(parsing: bytes), checkpoint.size < evidence.a.size else { continue }
             throw refusal(
                 "resolve.undecided",
@@ -71,24 +75,27 @@ public enum HaltResolution: Sendable, Hashable {
 
     /// Verifies the branch of the checkpoint from genesis on in a store of its own, then takes that over in one
     /// transaction. A copy of the old store keeps a name of its own.
-    private static func replaced(_ follower: LedgerFollower, by checkpoint: Checkpoint) async throws -> HaltResolution {
-        let old = follower.store
+    private static func replaced(
+        _ follower: LedgerFollower,
+        _ old: TrustStore,
+        by checkpoint: Checkpoint
+    ) async throws -> HaltResolution {
         let draft = "\(old.directory.path)/resolve.new"
         try? FileManager.default.removeItem(atPath: draft)
         defer { try? FileManager.default.removeItem(atPath: draft) }
         var configuration = follower.configuration
         configuration.stateDirectory = draft
         configuration.startCheckpoint = nil
-        let fresh = try LedgerFollower(configuration: configuration, client: follower.client, logger: follower.logger)
-        defer { fresh.store.close() }
+        let (fresh, store) = try LedgerFollower.open(configuration, client: follower.client, logger: follower.logger)
+        defer { store.close() }
         guard try await fresh.extended(to: checkpoint) != nil else {
             throw refusal("entries.mismatch", "no source has the entries of the named branch; add one with --ledger")
         }
         var position = await fresh.position
         // The record says what was lifted.
         position.halt = await follower.position.halt
-        try await fresh.store.resolve(position, by: checkpoint, at: configuration.now())
-        fresh.store.close()
+        try await store.resolve(position, by: checkpoint, at: configuration.now())
+        store.close()
         let name = try await old.takeOver(draft, insteadOf: await follower.position.root)
         return .moved(size: position.size, root: position.root, replaced: name)
     }

@@ -22,12 +22,14 @@ extension LedgerClient {
             return try await self.resource(path, from: source, limit: self.limits.answerBytes)
         }
     }
+}
 
+extension LogTransport {
     func tile(
         level: Int,
         index: UInt64,
         width: Int,
-        from source: Source,
+        from source: LedgerClient.Source,
         isBypassingCaches: Bool = false
     ) async throws(LedgerClientError) -> [UInt8] {
         let path = "/\(TilePath(.hashes(level: level), index: index, width: width))"
@@ -50,7 +52,7 @@ extension LedgerClient {
     func bundle(
         index: UInt64,
         width: Int,
-        from source: Source,
+        from source: LedgerClient.Source,
         isBypassingCaches: Bool = false
     ) async throws(LedgerClientError) -> [UInt8] {
         try await resource(

@@ -61,7 +61,9 @@ extension LedgerFollower {
         } catch let refusal as LedgerRefusal
             where refusal.kind == .refused && refusal.code == VerificationResult.checkpointQuorum.rawValue
         {
-            guard let lines = try? checkpoint.note.verified(by: keys.keys), !lines.isEmpty else { throw refusal }
+            guard let lines = try? checkpoint.note.verified(by: keys.keys, check: check), !lines.isEmpty else {
+                throw refusal
+            }
             guard checkpoint.size > position.size else {
                 try await compare(checkpoint, source)
                 return .unchanged
@@ -112,8 +114,7 @@ extension LedgerFollower {
 
     private func halt(_ evidence: ForkEvidence) async throws -> TrustedPosition.Halt {
         // Evidence first: a halt without it would ask an operator to believe.
-        let path = try store.directory.write(evidence.bytes, named: StateDirectory.evidenceName(evidence))
-        store.directory.synchronize()
+        let path = try store.keep(evidence)
         let halt = TrustedPosition.Halt(
             result: .checkpointFork,
             message: "the ledger signed two histories: sizes \(evidence.a.size) and \(evidence.b.size) do not agree; "
@@ -127,10 +128,10 @@ extension LedgerFollower {
     func receive(evidence bytes: [UInt8]) async throws -> EvidenceVerdict {
         guard let evidence = try? ForkEvidence(parsing: bytes) else { return .invalid }
         guard evidence.a.origin.utf8.elementsEqual(position.origin.utf8), position.size > 0 else { return .otherLedger }
-        guard evidence.verify(keyChain: keys) == .ok else { return .invalid }
+        guard evidence.verify(keyChain: keys, check: check) == .ok else { return .invalid }
         if let resolution, evidence.a.size <= resolution.size { return .settled(evidence.digest) }
         if position.halt?.result == .checkpointFork {
-            _ = try store.directory.write(evidence.bytes, named: StateDirectory.evidenceName(evidence))
+            _ = try store.keep(evidence)
         } else {
             _ = try await halt(evidence)
         }

@@ -22,7 +22,8 @@ extension LedgerFollower {
             origin: rules.origin,
             ledgerKeys: rules.keys,
             policy: rules.policy,
-            dev: configuration.isDev
+            dev: configuration.isDev,
+            check: check
         )
         let size = checkpoint.size
         switch judge.judge(checkpoint, localNow: now) {
@@ -35,7 +36,7 @@ extension LedgerFollower {
             let what = "its checkpoint is of origin \(checkpoint.origin), the ledger's is \(rules.origin)"
             throw LedgerRefusal(.checkpointOrigin, source: source, what)
         case .failure(.checkpointSignature):
-            guard let lines = try? checkpoint.note.verified(by: rules.keys), lines.isEmpty else {
+            guard let lines = try? checkpoint.note.verified(by: rules.keys, check: check), lines.isEmpty else {
                 let what = "a signature of its checkpoint of size \(size) is forged"
                 throw LedgerRefusal(.checkpointSignature, source: source, what)
             }

@@ -33,7 +33,7 @@ extension LedgerFollower {
             }
             rules.ahead.append(MerkleTree.leafHash(leaf))
             rules.keys = chain.ledgerKeys
-            if let lines = try? checkpoint.note.verified(by: rules.keys), !lines.isEmpty { return rules }
+            if let lines = try? checkpoint.note.verified(by: rules.keys, check: check), !lines.isEmpty { return rules }
         }
         return nil
     }

@@ -34,7 +34,7 @@ extension LedgerFollower {
             page.leaves += leaves.map { MerkleTree.leafHash($0) }
             while !leaves.isEmpty {
                 let part = attested.next.map { leaves.prefix(Int($0 - fold.state.size)) } ?? leaves
-                page.outcomes += await fold.append(Array(part))
+                page.outcomes += await self.fold(&fold, Array(part))
                 leaves = leaves.dropFirst(part.count)
                 if let stop = fold.stop {
                     try await self.stop(stop, fold.stopMessage)

@@ -97,13 +97,17 @@ extension LedgerFollower {
                 guard tiles.count < mostTiles, tiles[missing.path] == nil,
                     case .hashes(let level) = missing.path.content
                 else { throw missing }
-                tiles[missing.path] = try await client.tile(
-                    level: level,
-                    index: missing.path.index,
-                    width: missing.path.width,
-                    from: source,
-                    isBypassingCaches: true
-                )
+                do throws(LedgerClientError) {
+                    tiles[missing.path] = try await client.tile(
+                        level: level,
+                        index: missing.path.index,
+                        width: missing.path.width,
+                        from: source,
+                        isBypassingCaches: true
+                    )
+                } catch {
+                    throw LedgerRefusal(error)
+                }
             }
         }
     }

@@ -17,7 +17,8 @@ extension LedgerFollower {
             origin: rules.origin,
             ledgerKeys: rules.keys,
             policy: rules.policy,
-            dev: configuration.isDev
+            dev: configuration.isDev,
+            check: check
         )
         switch judge.judge(note: bytes, localNow: now) {
         case .failure(let result):
@@ -61,7 +62,7 @@ extension LedgerFollower {
             try Proofs.consistency(from: pinned.size, to: checkpoint.size, read: read)
         }
         let evidence = ForkEvidence(a: pinned, b: checkpoint, prefixRoot: root, proof: proof)
-        let path = try store.directory.write(evidence.bytes, named: StateDirectory.evidenceName(evidence))
+        let path = try store.keep(evidence)
         let what = "its log does not go through the pinned checkpoint of size \(pinned.size); evidence is in \(path)"
         throw LedgerRefusal(.checkpointFork, source: source, what)
     }

@@ -24,9 +24,13 @@ actor LedgerFollower {
     /// Longest ETag that is sent back, in bytes; a ledger's has 18.
     private static let longestTag = 128
 
-    nonisolated let store: TrustStore
+    nonisolated let store: any FollowerStore
     nonisolated let configuration: WatcherConfiguration
-    nonisolated let client: LedgerClient
+    nonisolated let client: any LogTransport
+    /// Checks the signatures of notes.
+    nonisolated let check: SignatureCheck
+    /// Folds proven leaves.
+    nonisolated let fold: EntryFold.Step
     nonisolated let logger: Logger
 
     var position: TrustedPosition
@@ -59,25 +63,51 @@ actor LedgerFollower {
     private var isBusy = false
     private var waiting: [CheckedContinuation<Void, Never>] = []
 
-    init(configuration: WatcherConfiguration, client: LedgerClient, logger: Logger) throws(TrustStoreError) {
-        let opened = try TrustStore.open(path: configuration.stateDirectory, ledgerID: configuration.ledgerID)
+    init(
+        configuration: WatcherConfiguration,
+        client: any LogTransport,
+        store: any FollowerStore,
+        start: FollowerStart,
+        logger: Logger,
+        check: SignatureCheck = .ed25519,
+        fold: @escaping EntryFold.Step = { await $0.append($1) }
+    ) {
         self.configuration = configuration
         self.client = client
+        self.store = store
         self.logger = logger
-        store = opened.store
-        position = opened.position
-        state = opened.state
-        storedQuorumTime = opened.position.quorumTime
+        self.check = check
+        self.fold = fold
+        position = start.position
+        state = start.state
+        storedQuorumTime = start.position.quorumTime
         quorumClock = QuorumClock(
-            quorumTime: opened.position.quorumTime,
+            quorumTime: start.position.quorumTime,
             now: configuration.now(),
             monotonic: configuration.monotonic()
         )
-        let memory = try opened.store.memory()
-        keys = KeyChain(memory.keys)
-        keys.add(opened.state.ledgerKeys)
-        alarms = memory.alarms
-        resolution = memory.resolution
+        keys = KeyChain(start.memory.keys)
+        keys.add(start.state.ledgerKeys)
+        alarms = start.memory.alarms
+        resolution = start.memory.resolution
+    }
+
+    /// A follower that goes on from the trust store of the configuration, which is opened.
+    static func open(
+        _ configuration: WatcherConfiguration,
+        client: any LogTransport,
+        logger: Logger
+    ) throws(TrustStoreError) -> (follower: LedgerFollower, store: TrustStore) {
+        let opened = try TrustStore.open(path: configuration.stateDirectory, ledgerID: configuration.ledgerID)
+        let start = FollowerStart(opened.position, opened.state, try opened.store.memory())
+        let follower = LedgerFollower(
+            configuration: configuration,
+            client: client,
+            store: opened.store,
+            start: start,
+            logger: logger
+        )
+        return (follower, opened.store)
     }
 
     /// A halt that no source can lift. One for unknown keys is lifted by a checkpoint of a known key: nobody without a

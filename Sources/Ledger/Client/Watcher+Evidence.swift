@@ -28,7 +28,7 @@ extension Watcher {
 
     /// Judges the files of the inbox; each is taken away, what is proven is kept beside the trust store.
     func takeInbox() async throws -> Bool {
-        let folder = "\(follower.store.directory.path)/\(Self.inbox)"
+        let folder = "\(store.directory.path)/\(Self.inbox)"
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return false }
         var hasNews = false
         for name in names.sorted().prefix(16) where name.hasSuffix(".json") {
@@ -66,7 +66,7 @@ extension Watcher {
         var done: Set<String> = []
         while true {
             var pause = configuration.heartbeat
-            for (name, bytes) in follower.store.directory.evidence() where !done.contains(name) {
+            for (name, bytes) in store.directory.evidence() where !done.contains(name) {
                 do throws(LedgerClientError) {
                     let isProven = try await client.post(evidence: bytes, to: receiver)
                     done.insert(name)

@@ -27,6 +27,7 @@ public final class Watcher: Sendable {
     public let configuration: WatcherConfiguration
     public let client: LedgerClient
     let follower: LedgerFollower
+    let store: TrustStore
     private let board = NIOLockedValueBox(Board())
     let logger: Logger
 
@@ -39,7 +40,7 @@ public final class Watcher: Sendable {
     ) throws(LedgerRefusal) {
         do {
             client = try LedgerClient(sources: configuration.sources, limits: configuration.limits, logger: logger)
-            follower = try LedgerFollower(configuration: configuration, client: client, logger: logger)
+            (follower, store) = try LedgerFollower.open(configuration, client: client, logger: logger)
         } catch {
             throw LedgerRefusal(local: error)
         }
@@ -51,7 +52,7 @@ public final class Watcher: Sendable {
     /// `run` returned; a watcher that was shut down does nothing any more.
     public func shutdown() {
         client.shutdown()
-        follower.store.close()
+        store.close()
     }
 
     // MARK: What is known
@@ -81,7 +82,7 @@ public final class Watcher: Sendable {
     /// What the fold said about the entry at `index`; nil beyond the verified size.
     public func outcome(at index: UInt64) async throws -> (code: Code, id: Identifier?)? {
         guard await index < follower.position.size else { return nil }
-        return try await follower.store.outcome(at: index)
+        return try await store.outcome(at: index)
     }
 
     // MARK: Following

@@ -17,43 +17,6 @@ extension LedgerClient {
         }
     }
 
-    func snapshotSizes(from source: Source) async throws(LedgerClientError) -> SnapshotSizes {
-        let bytes: [UInt8]
-        do throws(LedgerClientError) {
-            bytes = try await resource("/\(SnapshotPath.sizes)", from: source, limit: SnapshotSizes.longest)
-        } catch {
-            guard error.code == .notFound else { throw error }
-            return SnapshotSizes([])
-        }
-        guard let sizes = SnapshotSizes(bytes) else {
-            let what = "GET \(source.url)/\(SnapshotPath.sizes) did not answer a list of sizes"
-            throw LedgerClientError(.malformed, source: source.url, message: what)
-        }
-        return sizes
-    }
-
-    /// A file of a snapshot, within the limit of its kind, not verified.
-    func snapshotFile(
-        _ path: SnapshotPath,
-        from source: Source,
-        isBypassingCaches: Bool = false
-    ) async throws(LedgerClientError) -> [UInt8] {
-        let limit =
-            switch path {
-            case .sizes: SnapshotSizes.longest
-            case .manifest, .notes: SignedNote.longest
-            case .proof: SnapshotProof.longest
-            case .chunk: SnapshotFolder.longestChunk
-            }
-        return try await resource(
-            "/\(path)",
-            from: source,
-            limit: limit,
-            deadline: limits.bundleDeadline,
-            isBypassingCaches: isBypassingCaches
-        )
-    }
-
     /// Hands an auditor's state note to the first source that takes notes. Handing it in again is safe.
     public func submit(stateNote note: [UInt8], size: UInt64) async throws(LedgerClientError) -> StateNoteAnswer {
         try await inTurn { source async throws(LedgerClientError) -> StateNoteAnswer in
@@ -81,5 +44,45 @@ extension LedgerClient {
                 throw self.unexpected(response, request)
             }
         }
+    }
+}
+
+extension LogTransport {
+    func snapshotSizes(from source: LedgerClient.Source) async throws(LedgerClientError) -> SnapshotSizes {
+        let bytes: [UInt8]
+        do throws(LedgerClientError) {
+            bytes = try await resource("/\(SnapshotPath.sizes)", from: source, limit: SnapshotSizes.longest)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            return SnapshotSizes([])
+        }
+        guard let sizes = SnapshotSizes(bytes) else {
+            let what = "GET \(source.url)/\(SnapshotPath.sizes) did not answer a list of sizes"
+            throw LedgerClientError(.malformed, source: source.url, message: what)
+        }
+        return sizes
+    }
+
+    /// A file of a snapshot, within the limit of its kind, not verified.
+    func snapshotFile(
+        _ path: SnapshotPath,
+        from source: LedgerClient.Source,
+        isBypassingCaches: Bool = false
+    ) async throws(LedgerClientError) -> [UInt8] {
+        let limit =
+            switch path {
+            case .sizes: SnapshotSizes.longest
+            case .manifest, .notes: SignedNote.longest
+            case .proof: SnapshotProof.longest
+            case .chunk: SnapshotFolder.longestChunk
+            }
+        return try await resource(
+            "/\(path)",
+            from: source,
+            limit: limit,
+            deadline: limits.bundleDeadline,
+            acceptsGzip: false,
+            isBypassingCaches: isBypassingCaches
+        )
     }
 }
