@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The slow checks: the whole suite under AddressSanitizer and ThreadSanitizer, then the end-to-end suites in release.
-# Usage: scripts/test-more.sh [address|thread|heavy]...   (all of them when none is named)
+# Usage: scripts/test-more.sh [address|thread|heavy|disk]...   (all of them when none is named)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/install-deps.sh
@@ -15,7 +15,7 @@ need_swift
 install_packages "${BUILD_PACKAGES[@]}" curl openssl python3
 
 parts=("$@")
-[ ${#parts[@]} -eq 0 ] && parts=(address thread heavy)
+[ ${#parts[@]} -eq 0 ] && parts=(address thread heavy disk)
 
 for part in "${parts[@]}"; do
     case "$part" in
@@ -32,8 +32,13 @@ for part in "${parts[@]}"; do
         step "The end-to-end suites against a release build"
         swift test --no-parallel -c release --scratch-path .build-heavy -Xswiftc -enable-testing --filter IntegrationTests
         ;;
+    disk)
+        step "The ledger on a failing and on a full disk"
+        install_packages fiu-utils
+        swift test --no-parallel --filter "IntegrationTests.DiskFaults|IntegrationTests.FullDisk"
+        ;;
     *)
-        echo "unknown part $part; known are address, thread, heavy" >&2
+        echo "unknown part $part; known are address, thread, heavy, disk" >&2
         exit 2
         ;;
     esac

@@ -34,6 +34,14 @@ struct WitnessedLedger {
             try await eventually(within: 40, "the page is served") { await page()?.status == 200 }
         }
 
+        /// Entries of the published log.
+        func size() async -> Int? {
+            guard let client = try? TwinMaker(deployment).client, let note = try? await client.checkpoint() else {
+                return nil
+            }
+            return (try? Checkpoint(parsing: note)).map { Int($0.size) }
+        }
+
         func page() async -> (status: Int, body: String)? {
             await fetch("/", host: host, at: gateway.address, gateway.http)
         }
@@ -70,6 +78,59 @@ struct WitnessedLedger {
         }
         try await deployment.start("w2")
         try await deployment.makeTwin("third")
+    }
+
+    @Test("root, ledger and witness keys change while a gateway follows without a gap")
+    func rotates() async throws {
+        let scene = try await Scene()
+        let deployment = scene.deployment
+        func rotate(_ arguments: [String], root: String) async throws {
+            let made = try await deployment.run(
+                ["ledger", "rotate"] + arguments + ["--root-key", root]
+                    + deployment.ledgerFlags(state: "state-operator")
+            ).json()
+            #expect(made["code"] as? String == "ok")
+        }
+        /// The gateway serves the page, follows the ledger and does what it says now.
+        func follows(_ name: String) async throws {
+            try await deployment.makeTwin(name)
+            let size = try #require(await scene.size())
+            try await eventually(within: 20, "the gateway has seen the newest entry") {
+                let status = try await deployment.status(of: scene.gateway)
+                let ledger = status["ledger"] as? [String: Any]
+                return (ledger?["size"] as? Int ?? 0) >= size && ledger?["condition"] as? String == "normal"
+            }
+            #expect(await scene.page()?.status == 200)
+        }
+        try await deployment.run(["keys", "new", "root-2.key"])
+        try await rotate(["root", "--new-key", "root-2.key"], root: "ledger/root.key")
+        try await follows("second")
+        // The old root key decides nothing any more.
+        try await deployment.run(
+            ["ledger", "rotate", "keys", "ledger", "--root-key", "ledger/root.key"]
+                + deployment.ledgerFlags(state: "state-operator"),
+            status: 1
+        )
+        try await rotate(["keys", "ledger"], root: "root-2.key")
+        try await follows("third")
+
+        try await deployment.addWitness("w5")
+        try await deployment.start("w5")
+        let members = ["w1", "w2", "w3", "w5"].compactMap { deployment.witnesses[$0] }
+        try await rotate(
+            ["policy", "ledger"] + members.flatMap { ["--witness", "\($0.key)@\($0.url)"] },
+            root: "root-2.key"
+        )
+        try await deployment.kill("w4")
+        try await follows("fourth")
+        // A restart keeps what is honoured.
+        try await deployment.ledger?.killHard()
+        try await deployment.startLedger()
+        try await follows("fifth")
+        let replay = try await deployment.run([
+            "audit", "replay", deployment.ledgerURL, "--ledger-id", deployment.ledgerID, "--json",
+        ]).json()
+        #expect(replay["error"] == nil)
     }
 
     @Test("a witness refuses a checkpoint of another history that the ledger's own key signed, and keeps the proof")

@@ -288,7 +288,7 @@ struct APITests {
     @Test(
         "answers 404 to every path it does not serve",
         arguments: [
-            "/", "/checkpoint/", "/Checkpoint", "/keyset/9", "/snapshot/1/manifest", "/evidence", "/v1/contracts",
+            "/", "/checkpoint/", "/Checkpoint", "/keyset/9", "/snapshot/1/manifest", "/evidence", "/v1/unknown",
             "/add-checkpoint", "/tx/abc", "/entries/", "/tile", "/..%2f", "//checkpoint",
         ]
     )

@@ -16,7 +16,7 @@ extension TestLedger.Made {
         let stored = try store.restore()
         let judge = CheckpointJudge(
             origin: TestLedger.origin,
-            ledgerKeys: [verifierKey],
+            ledgerKeys: [verifierKey] + laterKeys,
             policy: .none,
             dev: true
         )

@@ -42,6 +42,8 @@ final class TestLedger: Sendable {
         let ledgerID: Identifier
         let verifierKey: VerifierKey
         let clock = TestClock(TestLedger.start)
+        /// Keys that the ledger got after its genesis.
+        var laterKeys: [VerifierKey] = []
 
         var directory: String { folder.path("ledger") }
 

@@ -47,6 +47,7 @@ struct WitnessQuorumTests {
     )
     func oneBadWitness(_ behaviour: WitnessBench.Behaviour) async throws {
         try await serving { ledger, bench in
+            try await eventually("the genesis is published") { (try? await ledger.client.checkpoint()) != nil }
             bench.set(0, behaviour)
             for number in 0..<3 {
                 let twin = try TestTwin(ledger.ledgerID, seed: UInt8(number))

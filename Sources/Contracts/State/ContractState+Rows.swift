@@ -5,6 +5,11 @@ public struct StateChange: Hashable, Sendable {
     public var key: String
     /// The canonical bytes; nil when the row is gone.
     public var value: [UInt8]?
+
+    public init(key: String, value: [UInt8]?) {
+        self.key = key
+        self.value = value
+    }
 }
 
 /// Why rows are no state.
@@ -22,28 +27,15 @@ public enum StateError: Error, Hashable, Sendable {
 }
 
 extension ContractState {
-    /// Rows that changed since the last call, ascending by key; the store that writes them holds this state again.
-    public mutating func takeChanges() -> [StateChange] {
-        let changed = unsaved.map(\.self)
-        unsaved = []
-        return Self.ascending(changed).map { key, bytes in
-            StateChange(key: String(decoding: bytes, as: UTF8.self), value: tables.value(of: key)?.canonical)
-        }
-    }
-
     /// All rows, ascending by the bytes of their keys.
     public var rows: [(key: String, value: [UInt8])] {
-        Self.ascending(tables.keys).compactMap { key, bytes in
-            tables.value(of: key).map { (String(decoding: bytes, as: UTF8.self), $0.canonical) }
+        tables.keys.sorted().compactMap { key in
+            tables.value(of: key).map { (String(decoding: key.bytes, as: UTF8.self), $0.canonical) }
         }
     }
 
     /// The value of the row with this key; nil when there is none.
     public func row(_ key: String) -> JSONValue? { RowKey(key).flatMap { tables.value(of: $0) } }
-
-    private static func ascending(_ keys: [RowKey]) -> [(RowKey, [UInt8])] {
-        keys.map { ($0, $0.bytes) }.sorted { $0.1.lexicographicallyPrecedes($1.1) }
-    }
 
     /// The state whose rows, size and outcomes were stored, in any order of rows.
     ///

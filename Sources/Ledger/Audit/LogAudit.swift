@@ -55,7 +55,8 @@ enum LogAudit {
                         try fold(entry, ledgerID: ledgerID, into: &replay, observe: observe)
                         if replay.isUnsupported { return group.cancelAll() }
                     }
-                    announced.remove(page: folded)
+                    // Tasks that are under way hold the keys of a state up to a window older.
+                    announced.remove(page: folded - window)
                     folded += 1
                     progress(replay.state.size)
                 }

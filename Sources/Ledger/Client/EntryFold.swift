@@ -5,9 +5,6 @@ internal import Foundation
 ///
 /// The state is a copy: nothing of a batch that is stopped takes effect.
 struct EntryFold: Sendable {
-    /// Folds the next leaves onto it.
-    typealias Step = @Sendable (_ fold: inout EntryFold, _ leaves: [[UInt8]]) async -> [Outcome]
-
     /// A tick may lie this many seconds ahead of the quorum time of its checkpoint (protocol.md 10.2 step 8).
     static let tickTolerance: Timestamp = 300
     /// Below this many entries a page is not worth a second task.
@@ -36,8 +33,13 @@ struct EntryFold: Sendable {
 
     /// Folds the next leaves, up to a stop, and returns what came of each.
     mutating func append(_ leaves: [[UInt8]]) async -> [Outcome] {
+        append(prepared: await Self.prepare(leaves, state))
+    }
+
+    /// Folds the next entries, up to a stop, and returns what came of each.
+    mutating func append(prepared: some Sequence<(ParsedEntry, SignatureVerdicts)>) -> [Outcome] {
         var outcomes: [Outcome] = []
-        for (entry, verdicts) in await Self.prepare(leaves, state) where stop == nil {
+        for (entry, verdicts) in prepared where stop == nil {
             let index = state.size
             switch state.apply(entry, verdicts: verdicts) {
             case .unsupported:

@@ -55,18 +55,23 @@ struct FetchedEntries: Sendable {
         return start < end ? (end - 1) / full - start / full + 1 : 0
     }
 
-    /// Takes the next bundle.
-    mutating func append(_ bundle: Bundle, leaves: [[UInt8]], hashes: [Digest]) {
+    /// From more bundles than this, 16,384 entries, the hash tiles prove the log first and each bundle is fetched once.
+    static let mostKept: UInt64 = 64
+
+    /// Takes the next bundle; without leaves, only its hashes are known yet.
+    mutating func append(_ bundle: Bundle, leaves: [[UInt8]]?, hashes: [Digest]) {
         for hash in hashes {
             edge.append(hash)
             if rootSizes.contains(edge.size) { roots[edge.size] = edge.root }
         }
         var bundle = bundle
         bundle.digest = Self.digest(hashes)
-        let bytes = leaves.reduce(0) { $0 + $1.count }
-        if kept + bytes <= budget {
-            kept += bytes
-            bundle.leaves = leaves
+        if let leaves {
+            let bytes = leaves.reduce(0) { $0 + $1.count }
+            if kept + bytes <= budget {
+                kept += bytes
+                bundle.leaves = leaves
+            }
         }
         bundles.append(bundle)
     }
@@ -95,15 +100,19 @@ extension LogTransport {
         let start = edge.size
         let count = FetchedEntries.count(from: start, to: end)
         let window = UInt64(max(1, inFlight))
-        return try await withThrowingTaskGroup(of: (UInt64, [[UInt8]], [Digest]).self) { group in
+        let isLong = count > FetchedEntries.mostKept
+        return try await withThrowingTaskGroup(of: (UInt64, [[UInt8]]?, [Digest]).self) { group in
             var result = FetchedEntries(after: edge, budget: budget, rootsAt: sizes)
-            var arrived: [UInt64: (leaves: [[UInt8]], hashes: [Digest])] = [:]
+            var arrived: [UInt64: (leaves: [[UInt8]]?, hashes: [Digest])] = [:]
             var (started, taken) = (UInt64(0), UInt64(0))
             while taken < count {
                 while started < count, started < taken + window {
                     let number = started
                     let bundle = FetchedEntries.Bundle(number, from: start, to: end)
                     group.addTask {
+                        if isLong {
+                            return (number, nil, try await self.leafHashes(bundle, from: source, isBypassingCaches))
+                        }
                         let leaves = try await self.leaves(bundle, from: source, isBypassingCaches)
                         return (number, leaves, leaves.map { MerkleTree.leafHash($0) })
                     }

@@ -9,7 +9,7 @@ protocol FollowerStore: Sendable {
     func advance(
         from previous: TrustedPosition,
         to position: TrustedPosition,
-        _ changes: [StateChange],
+        _ changes: some Sequence<StateChange> & Sendable,
         _ last: TrustStore.Page,
         keys: [VerifierKey],
         passed: [PassedSize]
@@ -22,11 +22,16 @@ protocol FollowerStore: Sendable {
     /// What was computed at a size; nil if that is not known any more.
     func passed(_ size: UInt64) async throws -> PassedSize?
 
+    /// How many proofs of forks are kept.
+    var evidenceCount: Int { get }
+
     /// Keeps the evidence of a fork and says where.
     func keep(_ evidence: ForkEvidence) throws -> String
 }
 
 extension TrustStore: FollowerStore {
+    var evidenceCount: Int { directory.evidence().count }
+
     func keep(_ evidence: ForkEvidence) throws -> String {
         let path = try directory.write(evidence.bytes, named: StateDirectory.evidenceName(evidence))
         directory.synchronize()

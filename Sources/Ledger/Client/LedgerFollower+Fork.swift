@@ -4,6 +4,8 @@ public import Contracts
 extension LedgerFollower {
     /// Checkpoints of sizes not reached yet that are remembered.
     private static let mostClaims = 16
+    /// Files of evidence that are kept.
+    private static let mostEvidence = 16
 
     // MARK: Equal and smaller trees
 
@@ -131,6 +133,8 @@ extension LedgerFollower {
         guard evidence.verify(keyChain: keys, check: check) == .ok else { return .invalid }
         if let resolution, evidence.a.size <= resolution.size { return .settled(evidence.digest) }
         if position.halt?.result == .checkpointFork {
+            // Lines of strangers make endless variants of one proof; a few are enough.
+            guard store.evidenceCount < Self.mostEvidence else { return .proven(evidence.digest) }
             _ = try store.keep(evidence)
         } else {
             _ = try await halt(evidence)

@@ -71,12 +71,14 @@ extension LedgerFollower {
             try await set(alarm: .clockSkew, nil)
             return
         }
-        let side = offset > 0 ? "behind" : "ahead of"
-        try await set(
-            alarm: .clockSkew,
-            "the clock of this machine is more than \(WitnessPolicy.clockTolerance) s \(side) a quorum of witnesses; "
-                + "set it, until then age is counted without it and nothing is extended"
-        )
+        // At the first start a ledger that rested says nothing about the clock.
+        guard offset > 0 || position.quorumTime > 0 else { return }
+        let what =
+            offset > 0
+            ? "a quorum of witnesses is more than \(WitnessPolicy.clockTolerance) s ahead of this machine's clock; set the clock"
+            : "the newest cosignatures are more than \(WitnessPolicy.clockTolerance) s behind this machine's clock; "
+                + "the clock is ahead, or witnesses and ledger lag"
+        try await set(alarm: .clockSkew, what + "; age is counted by the older of both, nothing is extended")
     }
 
     /// Halts when all sources show only unknown keys: the ledger may have changed its keys, which needs an operator.

@@ -1,4 +1,5 @@
 internal import Contracts
+internal import Foundation
 internal import Logging
 
 /// Steps 7 to 10: from proven entries to a larger trusted tree.
@@ -24,25 +25,34 @@ extension LedgerFollower {
         var fold = EntryFold(state: state, keyset: position.keyset, quorumTime: quorumTime)
         var attested = AttestedSizes(in: entries, after: position.edge)
         var page = TrustStore.Page(start: position.size)
-        for bundle in entries.bundles {
-            try Task.checkCancellation()
-            if page.leaves.count >= Self.pageSize {
-                try await store.prepare(page, beyond: position)
-                page = TrustStore.Page(start: page.start + UInt64(page.leaves.count))
-            }
-            var leaves = try await self.leaves(of: bundle, origin)[...]
-            page.leaves += leaves.map { MerkleTree.leafHash($0) }
-            while !leaves.isEmpty {
-                let part = attested.next.map { leaves.prefix(Int($0 - fold.state.size)) } ?? leaves
-                page.outcomes += await self.fold(&fold, Array(part))
-                leaves = leaves.dropFirst(part.count)
-                if let stop = fold.stop {
-                    try await self.stop(stop, fold.stopMessage)
-                    throw LedgerRefusal(TrustedPosition.Halt(result: stop, message: fold.stopMessage))
+        let sources = client.dataSources(after: origin)
+        try await BundlePipeline.run(
+            entries.bundles,
+            window: configuration.bundlesInFlight + ProcessInfo.processInfo.activeProcessorCount,
+            keys: { fold.state.keyRing },
+            load: { try await self.leaves(of: $0, sources) },
+            prepare: engine.prepare,
+            take: { bundle in
+                try Task.checkCancellation()
+                if page.leaves.count >= Self.pageSize {
+                    try await store.prepare(page, beyond: position)
+                    page = TrustStore.Page(start: page.start + UInt64(page.leaves.count))
                 }
-                attested.note(part, &fold.state)
+                page.leaves += bundle.hashes
+                var done = 0
+                while done < bundle.leaves.count {
+                    let end = attested.next.map { done + Int($0 - fold.state.size) } ?? bundle.leaves.count
+                    let part = done..<min(end, bundle.leaves.count)
+                    page.outcomes += engine.fold(&fold, bundle.leaves[part], bundle.entries[part])
+                    done = part.upperBound
+                    if let stop = fold.stop {
+                        try await self.stop(stop, fold.stopMessage)
+                        throw LedgerRefusal(TrustedPosition.Halt(result: stop, message: fold.stopMessage))
+                    }
+                    attested.note(bundle.leaves[part], &fold.state)
+                }
             }
-        }
+        )
         try confirm(rules, by: fold, origin)
         var quorumTime = quorumTime
         if let policy = fold.state.policy, policy.text != rules.policy.text {
@@ -60,7 +70,7 @@ extension LedgerFollower {
         next.lastTick = fold.state.now
         next.quorumTime = max(quorumTime, position.quorumTime)
         next.halt = nil
-        let changes = fold.state.takeChanges()
+        let changes = fold.state.takeChangedRows()
         var keys = keys
         for set in [fold.state.ledgerKeys] + fold.keySets { keys.add(set) }
         let end = PassedSize(
@@ -92,21 +102,32 @@ extension LedgerFollower {
         try await compareAttestations(fold.attestations)
     }
 
-    /// The bytes of a proven bundle: kept, or fetched again and compared with the hashes that were proven.
-    private func leaves(
+    /// The bytes of a proven bundle: kept, or fetched and compared with the hashes that were proven. What one source
+    /// does not have, or has wrong, another one may give.
+    private nonisolated func leaves(
         of bundle: FetchedEntries.Bundle,
-        _ source: LedgerClient.Source
+        _ sources: [LedgerClient.Source]
     ) async throws -> [[UInt8]] {
         if let leaves = bundle.leaves { return leaves }
-        let leaves = try await client.leaves(bundle, from: source, false)
-        guard FetchedEntries.digest(leaves.map { MerkleTree.leafHash($0) }) == bundle.digest else {
-            throw LedgerRefusal(
-                .entriesMismatch,
-                source: source,
-                "its bundle \(bundle.index) changed while it was read"
-            )
+        var refusal: LedgerRefusal?
+        for source in sources {
+            for isBypassingCaches in [false, true] {
+                do {
+                    let leaves = try await client.leaves(bundle, from: source, isBypassingCaches)
+                    if FetchedEntries.digest(leaves.map { MerkleTree.leafHash($0) }) == bundle.digest { return leaves }
+                    let what = "its bundle \(bundle.index) does not hold the leaves that its hash tiles prove"
+                    refusal = LedgerRefusal(.entriesMismatch, source: source, what)
+                } catch let failed as LedgerRefusal where failed.kind == .unreachable {
+                    try Task.checkCancellation()
+                    refusal = refusal ?? failed
+                    break
+                } catch let failed as LedgerRefusal where failed.kind == .refused {
+                    refusal = failed
+                }
+            }
         }
-        return leaves
+        throw refusal
+            ?? LedgerRefusal(.unreachable, code: "withholding", source: "", message: "no source has the entries")
     }
 
     /// A later quorum time for the trusted tree. Durable when it lies well ahead of the stored one.
@@ -123,7 +144,7 @@ extension LedgerFollower {
         noteQuorumTime()
     }
 
-    private func noteQuorumTime() {
+    func noteQuorumTime() {
         quorumClock = QuorumClock(
             quorumTime: position.quorumTime,
             now: configuration.now(),

@@ -29,8 +29,7 @@ actor LedgerFollower {
     nonisolated let client: any LogTransport
     /// Checks the signatures of notes.
     nonisolated let check: SignatureCheck
-    /// Folds proven leaves.
-    nonisolated let fold: EntryFold.Step
+    nonisolated let engine: EntryEngine
     nonisolated let logger: Logger
 
     var position: TrustedPosition
@@ -70,14 +69,14 @@ actor LedgerFollower {
         start: FollowerStart,
         logger: Logger,
         check: SignatureCheck = .ed25519,
-        fold: @escaping EntryFold.Step = { await $0.append($1) }
+        engine: EntryEngine = .standard
     ) {
         self.configuration = configuration
         self.client = client
         self.store = store
         self.logger = logger
         self.check = check
-        self.fold = fold
+        self.engine = engine
         position = start.position
         state = start.state
         storedQuorumTime = start.position.quorumTime
@@ -207,7 +206,13 @@ actor LedgerFollower {
 
     /// Steps 3 to 9 for the checkpoint of a ledger or mirror.
     func follow(_ checkpoint: Checkpoint, _ source: LedgerClient.Source) async throws -> News {
-        let (rules, quorumTime) = try await judge(checkpoint, try await rules(checkpoint, source), source)
+        let known = try await rules(checkpoint, source)
+        if position.size == 0, configuration.startsFromSnapshot, let genesis,
+            try await startFromSnapshot(checkpoint, genesis: genesis, source)
+        {
+            return .advanced
+        }
+        let (rules, quorumTime) = try await judge(checkpoint, known, source)
         if checkpoint.size > position.size {
             try await advance(to: checkpoint, quorumTime, rules, source)
             return .advanced

@@ -93,6 +93,8 @@ final class TrustStore: Sendable {
         // GRDB lowers `synchronous` when it turns the write-ahead log on, so it is set, and looked at, afterwards.
         try queue.writeWithoutTransaction { database in
             try database.execute(sql: "PRAGMA synchronous = FULL")
+            // Kibibytes: most of the index over txids stays in memory while a long log is caught up with.
+            try database.execute(sql: "PRAGMA cache_size = -32768")
             let synchronous = try Int.fetchOne(database, sql: "PRAGMA synchronous")
             let journal = try String.fetchOne(database, sql: "PRAGMA journal_mode")
             guard synchronous == 2, journal == "wal" else {
@@ -211,7 +213,7 @@ final class TrustStore: Sendable {
     func advance(
         from previous: TrustedPosition,
         to position: TrustedPosition,
-        _ changes: [StateChange],
+        _ changes: some Sequence<StateChange> & Sendable,
         _ last: Page,
         keys: [VerifierKey] = [],
         passed: [PassedSize] = []
@@ -222,15 +224,16 @@ final class TrustStore: Sendable {
         }
         try await queue.write { database in
             try TrustRow.update(position, from: previous.size, database)
+            let set = try database.cachedStatement(
+                sql: "INSERT INTO state (key, value) VALUES (?, ?) "
+                    + "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+            )
+            let remove = try database.cachedStatement(sql: "DELETE FROM state WHERE key = ?")
             for change in changes {
                 if let value = change.value {
-                    try database.execute(
-                        sql: "INSERT INTO state (key, value) VALUES (?, ?) "
-                            + "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                        arguments: [change.key, Data(value)]
-                    )
+                    try set.execute(arguments: [change.key, Data(value)])
                 } else {
-                    try database.execute(sql: "DELETE FROM state WHERE key = ?", arguments: [change.key])
+                    try remove.execute(arguments: [change.key])
                 }
             }
             try Self.insert(last, database)
@@ -239,7 +242,7 @@ final class TrustStore: Sendable {
     }
 
     private static func insert(_ page: Page, _ database: Database) throws {
-        let insertion = try database.makeStatement(
+        let insertion = try database.cachedStatement(
             sql: "INSERT INTO outcome (idx, code, id) VALUES (?, ?, ?) "
                 + "ON CONFLICT (idx) DO UPDATE SET code = excluded.code, id = excluded.id"
         )

@@ -7,14 +7,10 @@ struct CheckpointPublisher: Sendable {
     let signer: CheckpointSigner
     let collector: CosignatureCollector
 
-    func duties(at now: Timestamp) async throws -> SigningDuties {
-        SigningDuties(chain: try await store.keyChain(), now: now)
-    }
-
     /// - Parameter now: ledger time of the tree.
     /// - Throws: `QuorumMissing` when too few witnesses cosign now.
     func checkpoint(size: UInt64, root: Digest, now: Timestamp) async throws -> [UInt8] {
-        let duties = try await duties(at: now)
+        let duties = SigningDuties(chain: try await store.keyChain(), now: now)
         guard let signed = signer.checkpoint(size: size, root: root, keys: duties.keys) else {
             throw StoreError.unusable("this server holds none of the ledger's keys")
         }

@@ -19,11 +19,6 @@ public struct CheckpointSigner: Sendable {
 
     private func verifierKey(_ key: SigningKey) -> VerifierKey { Self.verifierKey(key, origin: origin) }
 
-    /// The first key of this server that is in force in a state; nil if there is none.
-    func verifierKey(in state: ContractState) -> VerifierKey? {
-        ring.held.lazy.map { verifierKey($0) }.first(where: state.ledgerKeys.contains)
-    }
-
     /// The checkpoint of a tree, signed with each of the keys that this server holds. The caller has passed the sign
     /// guard.
     func checkpoint(size: UInt64, root: Digest, keys: [VerifierKey]) -> Checkpoint? {

@@ -35,20 +35,17 @@ struct Draft {
         leaf: [UInt8],
         admits: (ContractState) -> Bool
     ) -> Verdict {
-        let before = head.state
-        guard case .outcome(let outcome) = head.state.apply(parsed, verdicts: verdicts) else {
-            head.state = before
-            return .stopped
-        }
+        // Only such an entry may have to be taken back, and a kept copy makes every later step copy what it touches.
+        let before = entry.body.decidesWhoSigns ? head.state : nil
+        guard case .outcome(let outcome) = head.state.admit(parsed, verdicts: verdicts) else { return .stopped }
         guard outcome.code == .ok else {
-            head.state = before
             var rejection = Rejection(outcome.code, id: entry.id)
             if outcome.code == .seqReplay || outcome.code == .seqGap, let account = entry.account {
-                rejection.expectedSequence = before.lane(account: account, key: entry.signer) + 1
+                rejection.expectedSequence = head.state.lane(account: account, key: entry.signer) + 1
             }
             return .refused(rejection)
         }
-        guard admits(head.state) else {
+        if let before, !admits(head.state) {
             head.state = before
             return .stopped
         }
@@ -134,6 +131,11 @@ extension Sequencer {
         } catch  where draft.batch.entries.isEmpty {
             requeue(taken)
             throw error
+        } catch StoreError.diskUncertain(let what) {
+            // Whether the entries are in the log only the next start can find out; whoever waits is told that they are
+            // pending.
+            await answer(refused, inadmissible)
+            throw StoreError.diskUncertain(what)
         } catch {
             await answer(refused, inadmissible)
             logger.error("a commit failed", metadata: ["reason": "\(error)"])
@@ -236,6 +238,16 @@ extension StoreError {
         switch self {
         case .unusable, .headMoved, .signingRefused, .notDurable, .diskUncertain, .contradiction: true
         case .missing: false
+        }
+    }
+}
+
+extension EntryBody {
+    /// Whether the entry can change which signatures a checkpoint needs.
+    fileprivate var decidesWhoSigns: Bool {
+        switch self {
+        case .genesis, .ledgerKeys, .policySet: true
+        default: false
         }
     }
 }

@@ -39,13 +39,14 @@ extension Sequencer {
     /// Runs beside the batches. A failure changes nothing: the older checkpoint stays, and the next second tries again.
     func renew() async {
         let tree = head
-        guard let newest = board.newest, newest.size == tree.size, tree.size > 0, quorum.isDue(.now),
+        // A ledger whose policy once asked for witnesses never goes back to none.
+        guard tree.state.policy?.quorum != WitnessPolicy.Quorum.none, let newest = board.newest,
+            newest.size == tree.size, tree.size > 0, quorum.isDue(.now),
             publishedAt.map({ ContinuousClock.now - $0 >= limits.renewal }) ?? true, !isRenewing
         else { return }
         isRenewing = true
         defer { isRenewing = false }
         do {
-            guard try await publisher.duties(at: tree.state.now).needsWitnesses else { return }
             try await log.permitSigning(size: tree.size, root: tree.logHead.root)
             let root = tree.logHead.root
             let note = try await publisher.checkpoint(size: tree.size, root: root, now: tree.state.now)

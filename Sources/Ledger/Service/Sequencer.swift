@@ -122,8 +122,8 @@ public actor Sequencer {
         case .rejected(let code, let id):
             return .rejected(Rejection(code, id: id))
         case .entry(let entry):
-            let known = state
-            let verdicts = SignatureVerdicts.compute(for: parsed) { known.publicKey($0) }
+            let known = committedState.withLockedValue { $0.keyRing }
+            let verdicts = SignatureVerdicts.compute(for: parsed) { known[$0] }
             let submission = Submission(entry: entry, parsed: parsed, verdicts: verdicts, leaf: leaf)
             return await enqueue(submission, waits: waits)
         }

@@ -40,7 +40,4 @@ struct SigningDuties: Sendable {
             }
         }
     }
-
-    /// Whether any of the policies asks for a witness.
-    var needsWitnesses: Bool { policies.contains { $0.quorum != .none } }
 }

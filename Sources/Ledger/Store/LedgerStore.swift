@@ -41,6 +41,8 @@ public final class LedgerStore: Sendable {
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA trusted_schema = OFF")
             try database.execute(sql: "PRAGMA cell_size_check = ON")
+            // Kibibytes: the inner pages of the large indexes, which the usual 2 MiB do not hold.
+            try database.execute(sql: "PRAGMA cache_size = -16384")
         }
         guardFile = try SignGuardFile(
             path: ((path as NSString).deletingLastPathComponent as NSString).appendingPathComponent(SignGuardFile.name)

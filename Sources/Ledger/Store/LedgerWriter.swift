@@ -59,6 +59,7 @@ package final class LedgerWriter {
         batch.changes = state.takeChanges()
         batch.head = LogHead(tree: tree, outcomes: state.outcomes)
         try store.writeBlocking { database in try LedgerStore.append(batch, to: database) }
+        try store.foldLog(after: entries.count)
     }
 
     /// Signs and keeps the checkpoint of all entries and closes the database.

@@ -19,7 +19,7 @@ final class AnnouncedKeys: Sendable {
         pages.withLockedValue { $0[page] = keys }
     }
 
-    /// Forgets a page that was folded: the state has its keys now.
+    /// Forgets a page that was folded, if there is one: every state that is asked has its keys by now.
     func remove(page: Int) {
         pages.withLockedValue { _ = $0.removeValue(forKey: page) }
     }

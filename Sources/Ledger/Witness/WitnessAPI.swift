@@ -140,6 +140,7 @@ struct WitnessAPI: HTTPResponder {
         }
         let body = try await HTTPService.body(of: request, limit: ForkEvidence.longest, within: limits.bodyTime)
         let known = try await known()
+        _ = try await ledger.receive(evidence: body)
         switch try await witness.add(evidence: body, origin: known.log.origin, keyChain: known.chain) {
         case .ok:
             logger.critical("somebody proved that the ledger has two histories; the evidence is kept")

@@ -43,6 +43,12 @@ final class WitnessedLedger: Sendable {
         }
     }
 
+    /// Judges fork evidence under every key of the verified log; what is proven halts the node that verifies beside this
+    /// witness.
+    func receive(evidence: [UInt8]) async throws -> EvidenceVerdict {
+        try await watcher.receive(evidence: evidence)
+    }
+
     private func mayTry() -> Bool {
         known.withLockedValue { known in
             let now = ContinuousClock.now

@@ -7,6 +7,7 @@ import ServiceLifecycle
 /// A running gateway node: the watcher's verified states go in, route tables come out, and conditions go back.
 actor GatewayNode {
     private let watcher: Watcher
+    private let witness: WitnessService?
     private let logger: Logger
     var settings: GatewaySettings
     var gateway: Gateway
@@ -31,6 +32,7 @@ actor GatewayNode {
         self.settings = settings
         self.logger = logger
         watcher = try settings.ledger.watcher(logger: logger, isPatient: true)
+        witness = try Self.witness(settings, watcher, logger)
         keeper = try UsageKeeper(folder: settings.ledger.stateFolder, logger: logger)
         gateway = try Self.started(settings, keeper.book, logger)
     }
@@ -44,9 +46,10 @@ actor GatewayNode {
             reload: { await self.reload(reload) },
             drain: { await self.drain() }
         )
+        let witnesses = [witness].compactMap { $0 }.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [
+                services: witnesses + [
                     .init(service: Step { try await self.watcher.run() }),
                     .init(service: Step { await self.follow() }),
                     .init(service: Step { await self.report() }),
@@ -227,7 +230,8 @@ actor GatewayNode {
             guard fresh.mayReplace(settings) else {
                 throw CommandFailure(
                     .configuration,
-                    "`ledger`, `node`, `state`, `loops` and `bind.admin` change only with a restart; undo that part, or restart"
+                    "`ledger`, `node`, `state`, `loops`, `witness` and `bind.admin` change only with a restart; "
+                        + "undo that part, or restart"
                 )
             }
             try gateway.reconfigure(fresh.gateway)

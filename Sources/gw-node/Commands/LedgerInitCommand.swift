@@ -132,14 +132,7 @@ struct LedgerInitCommand: AsyncParsableCommand {
                     + "without any"
             )
         case (false, .some(let path)):
-            let bytes = try Files.read(path, limit: WitnessPolicy.longestText, as: "the witness policy")
-            guard let policy = WitnessPolicy(String(decoding: bytes, as: UTF8.self)) else {
-                throw CommandFailure(
-                    .configuration,
-                    "the witness policy \(path) is not in the form: lines `witness NAME KEY`, then at most one line "
-                        + "`group NAME K WITNESS...`, then one line `quorum NAME`, single spaces, no comments"
-                )
-            }
+            let policy = try WitnessOption.policy(file: path)
             guard policy.quorum != .none else {
                 throw CommandFailure(
                     .configuration,

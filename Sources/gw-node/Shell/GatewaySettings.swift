@@ -10,6 +10,8 @@ struct GatewaySettings: Equatable {
     let ledger: LedgerReference
     let key: SigningKey
     let transportKey: SigningKey
+    /// Key of the witness that this node is.
+    let witnessKey: SigningKey?
 
     init(_ file: GatewayFile) throws(CommandFailure) {
         self.file = file
@@ -20,11 +22,13 @@ struct GatewaySettings: Equatable {
         } else {
             transportKey = key
         }
+        if let witness = file.witness { witnessKey = try KeyFile.read(witness.keyFile) } else { witnessKey = nil }
     }
 
     static func == (left: GatewaySettings, right: GatewaySettings) -> Bool {
         left.file == right.file && left.key.keyID == right.key.keyID
             && left.transportKey.keyID == right.transportKey.keyID
+            && left.witnessKey?.keyID == right.witnessKey?.keyID
     }
 
     /// Whether these settings can take the place of others while the process runs on.
@@ -33,6 +37,7 @@ struct GatewaySettings: Equatable {
     func mayReplace(_ other: GatewaySettings) -> Bool {
         ledger == other.ledger && file.node == other.file.node && key.keyID == other.key.keyID
             && transportKey.keyID == other.transportKey.keyID && loops == other.loops && file.admin == other.file.admin
+            && file.witness == other.file.witness && witnessKey?.keyID == other.witnessKey?.keyID
     }
 
     var gateway: GatewayConfiguration {
@@ -74,6 +79,8 @@ struct GatewaySettings: Equatable {
           tunnel: \(Self.list(file.tunnel.map(\.text)))
           ports: "\(file.ports)"
           admin: \(file.admin.map { "\"unix:\($0)\"" } ?? "none")
+          witness: \(Self.list(file.witness?.listen.map(\.text) ?? []))
+        witness: \(witnessText)
         loops: \(loops)
         limits:
           connections: \(file.limits.connections)
@@ -120,6 +127,7 @@ struct GatewaySettings: Equatable {
                     ("admin", file.admin.map { .string("unix:\($0)") } ?? .null),
                 ])
             ),
+            ("witness", witnessJSON),
             ("loops", .integer(Int64(loops))),
             (
                 "limits",
@@ -142,6 +150,20 @@ struct GatewaySettings: Equatable {
                     ("confirm_every_seconds", .integer(file.usage.confirmSeconds)),
                 ])
             ),
+        ])
+    }
+
+    private var witnessText: String {
+        guard let witness = file.witness, let witnessKey else { return "none" }
+        return "{ name: \(witness.name), key: \(witness.keyFile) }  # MASKED, public key \(witnessKey.publicKey.hex)"
+    }
+
+    private var witnessJSON: JSONText {
+        guard let witness = file.witness, let witnessKey else { return .null }
+        return .object([
+            ("name", .string(witness.name)), ("key", .string("MASKED")),
+            ("public_key", .string(witnessKey.publicKey.hex)),
+            ("bind", .strings(witness.listen.map(\.text))),
         ])
     }
 

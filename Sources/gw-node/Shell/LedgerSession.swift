@@ -150,6 +150,7 @@ extension LedgerReference {
         if let checkpoint {
             configuration.startCheckpoint = try Files.read(checkpoint, limit: 64 << 10, as: "the pinned checkpoint")
         }
+        configuration.startsFromSnapshot = startsFromSnapshot
         let said = NIOLockedValueBox<Set<String>>([])
         configuration.onRefusal = { refusal in
             let isNews = isPatient && said.withLockedValue { $0.insert("\(refusal.source) \(refusal.code)").inserted }

@@ -56,6 +56,12 @@ struct LedgerOptions: ParsableArguments {
     )
     var state: String?
 
+    @Flag(
+        name: .customLong("snapshot"),
+        help: "Start an empty --state from a snapshot that the ledger's auditors attest, not from the first entry."
+    )
+    var startsFromSnapshot = false
+
     @Option(
         name: .customLong("profile"),
         help: ArgumentHelp("Profile written by `gw-node setup`.", valueName: "name")
@@ -90,6 +96,8 @@ struct LedgerReference: Equatable {
     var others = LedgerOthers()
     /// File with a checkpoint that the first start has to go through.
     var checkpoint: String?
+    /// Whether an empty state folder may begin with an attested snapshot.
+    var startsFromSnapshot = false
 
     /// Flags win over the profile; what neither names is a usage error that says how to give it.
     init(_ options: LedgerOptions, profile: Profile?) throws(CommandFailure) {
@@ -115,6 +123,7 @@ struct LedgerReference: Equatable {
         // What a profile says about its ledger says nothing about another one.
         let isDevelopment = options.isDevelopment || profile?.ledgerID == pin && profile?.isDevelopment == true
         try self.init(urls: urls, id: id, isDevelopment: isDevelopment, state: options.state)
+        startsFromSnapshot = options.startsFromSnapshot
     }
 
     /// The ledger that a configuration file names.
@@ -125,6 +134,7 @@ struct LedgerReference: Equatable {
         try self.init(urls: settings.urls, id: id, isDevelopment: settings.isDevelopment, state: state)
         others = settings.others
         checkpoint = settings.checkpoint
+        startsFromSnapshot = settings.startsFromSnapshot
     }
 
     private init(urls: [String], id: Identifier, isDevelopment: Bool, state: String?) throws(CommandFailure) {

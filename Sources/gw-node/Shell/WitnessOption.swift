@@ -48,6 +48,32 @@ enum WitnessOption {
         return policy
     }
 
+    /// The policy in a file, in the form of the ledger.
+    static func policy(file path: String) throws(CommandFailure) -> WitnessPolicy {
+        let bytes = try Files.read(path, limit: WitnessPolicy.longestText, as: "the witness policy")
+        guard let policy = WitnessPolicy(String(decoding: bytes, as: UTF8.self)) else {
+            throw CommandFailure(
+                .configuration,
+                "the witness policy \(path) is not in the form: lines `witness NAME KEY`, then at most one line "
+                    + "`group NAME K WITNESS...`, then one line `quorum NAME`, single spaces, no comments"
+            )
+        }
+        return policy
+    }
+
+    /// Adds witnesses to the file of a ledger's directory that says where they are; one that is there gets its new URL.
+    static func add(_ members: [WitnessRoster.Member], to directory: String) throws {
+        let roster = try WitnessRoster(directory: directory)
+        let staying = roster.current.filter { old in !members.contains { $0.key == old.key } }
+        let text = (staying + members).map { "\($0.line)\n" }.joined()
+        try Files.replace(
+            "\(directory)/\(WitnessRoster.fileName)",
+            Array(text.utf8),
+            mode: 0o644,
+            as: "the list of witnesses"
+        )
+    }
+
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -22,6 +22,7 @@ final class LedgerRig {
         var program: URL = GWNode.program
         /// What stands before the arguments of `gw-node`.
         var prefix: [String] = []
+        /// Of the server alone.
         var environment: [String: String] = [:]
     }
 
@@ -45,7 +46,7 @@ final class LedgerRig {
     /// Runs a command to its end.
     @discardableResult
     func run(_ arguments: [String], status: Int32 = 0, within limit: Double = 60) async throws -> Finished {
-        let finished = try await started("command", arguments).finish(within: limit)
+        let finished = try await started("command", arguments, [:]).finish(within: limit)
         guard finished.status == status else {
             throw NeverHappened(description: "gw-node \(arguments) ended with \(finished.status)\n\(finished)")
         }
@@ -56,18 +57,23 @@ final class LedgerRig {
     func start(_ flags: [String] = ["--dev"], isAwaited: Bool = true) async throws {
         process = try started(
             "ledger",
-            ["ledger", "serve", directory, "--listen", "\(address):\(port)", "--rate", "100000"] + flags
+            ["ledger", "serve", directory, "--listen", "\(address):\(port)", "--rate", "100000"] + flags,
+            launcher.environment
         )
         if isAwaited { _ = try await process!.line(beginning: "listening on http://") }
     }
 
-    private func started(_ name: String, _ arguments: [String]) throws -> NodeProcess {
+    private func started(
+        _ name: String,
+        _ arguments: [String],
+        _ environment: [String: String]
+    ) throws -> NodeProcess {
         try NodeProcess(
             name,
             launcher.prefix + arguments,
             in: folder.url,
             program: launcher.program,
-            environment: launcher.environment
+            environment: environment
         )
     }
 

@@ -49,6 +49,8 @@ final class FollowerMemory: FollowerStore {
 
     var evidence: [ForkEvidence] { rows.withLockedValue { $0.evidence } }
 
+    var evidenceCount: Int { evidence.count }
+
     func leafHashes(size: UInt64) async throws -> [Digest] {
         rows.withLockedValue { Array($0.leaves.prefix(Int(size))) }
     }
@@ -60,7 +62,7 @@ final class FollowerMemory: FollowerStore {
     func advance(
         from previous: TrustedPosition,
         to position: TrustedPosition,
-        _ changes: [StateChange],
+        _ changes: some Sequence<StateChange> & Sendable,
         _ last: TrustStore.Page,
         keys: [VerifierKey],
         passed: [PassedSize]
@@ -91,29 +93,43 @@ final class FollowerMemory: FollowerStore {
     }
 }
 
-/// Folds that were done before: the fold is a pure function of state and leaves, and every watcher of a simulation asks for
-/// the same few.
+/// Entries that were parsed and folds that were done before: both are pure functions, and every watcher of a simulation asks
+/// for the same few.
 final class FoldMemo: Sendable {
     private struct Key: Hashable {
         var before: Digest
         var leaves: Digest
     }
 
-    private let known = NIOLockedValueBox<[Key: (EntryFold, [Outcome])]>([:])
+    private let prepared = NIOLockedValueBox<[Digest: EntryEngine.Prepared]>([:])
+    private let folded = NIOLockedValueBox<[Key: (EntryFold, [Outcome])]>([:])
 
-    var step: EntryFold.Step {
-        { [self] fold, leaves in
-            let hashes = leaves.flatMap { Digest.sha256($0).bytes }
-            let key = Key(before: fold.state.stateRoot(), leaves: .sha256(hashes))
-            if let (after, outcomes) = known.withLockedValue({ $0[key] }) {
-                fold = after
+    var engine: EntryEngine {
+        EntryEngine(
+            prepare: { [self] leaves, page, keys, announced in
+                leaves.map { leaf in
+                    let hash = Digest.sha256(leaf)
+                    if let known = prepared.withLockedValue({ $0[hash] }) { return known }
+                    let entry = EntryEngine.standard.prepare([leaf], page, keys, announced)[0]
+                    prepared.withLockedValue { $0[hash] = entry }
+                    return entry
+                }
+            },
+            fold: { [self] fold, leaves, entries in
+                let key = Key(
+                    before: fold.state.stateRoot(),
+                    leaves: .sha256(leaves.flatMap { Digest.sha256($0).bytes })
+                )
+                if let (after, outcomes) = folded.withLockedValue({ $0[key] }) {
+                    fold = after
+                    return outcomes
+                }
+                let outcomes = fold.append(prepared: entries)
+                _ = fold.state.stateRoot()
+                let after = fold
+                folded.withLockedValue { $0[key] = (after, outcomes) }
                 return outcomes
             }
-            let outcomes = await fold.append(leaves)
-            _ = fold.state.stateRoot()
-            let after = fold
-            known.withLockedValue { $0[key] = (after, outcomes) }
-            return outcomes
-        }
+        )
     }
 }

@@ -69,7 +69,7 @@ final class SimulatedWorld: Sendable {
                 start: start.follower,
                 logger: logger,
                 check: keys.check,
-                fold: memo.step
+                engine: memo.engine
             )
         }
         followers.withLockedValue { $0 = made }

@@ -1,5 +1,6 @@
 import Contracts
 import Gateway
+import Ledger
 
 /// `gateway.yaml`: how a farmer runs a gateway node.
 struct GatewayFile: Equatable {
@@ -8,6 +9,13 @@ struct GatewayFile: Equatable {
         var port: UInt16
 
         var text: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    }
+
+    /// The node as a witness of its ledger.
+    struct Witness: Equatable {
+        var name: String
+        var keyFile: String
+        var listen: [Address] = []
     }
 
     var path: String
@@ -19,6 +27,8 @@ struct GatewayFile: Equatable {
     var http: [Address] = []
     var https: [Address] = []
     var tunnel: [Address] = []
+    /// Name and key file of the witness that this node is, and where it is asked.
+    var witness: Witness?
     /// Local address on which leased ports are opened.
     var ports = "0.0.0.0"
     /// Path of the admin socket.
@@ -42,7 +52,7 @@ struct GatewayFile: Equatable {
 
     init(_ file: ConfigurationFile) throws(CommandFailure) {
         path = file.path
-        let top = try file.root.members(["ledger", "node", "state", "bind", "loops", "limits", "usage"])
+        let top = try file.root.members(["ledger", "node", "state", "bind", "loops", "limits", "usage", "witness"])
         ledger = try LedgerSettings(top.required("ledger", of: file.root))
         let nodePlace = try top.required("node", of: file.root)
         let nodeMembers = try nodePlace.members(["id", "key", "transport_key"])
@@ -50,6 +60,7 @@ struct GatewayFile: Equatable {
         keyFile = try nodeMembers.required("key", of: nodePlace).path()
         transportKeyFile = try nodeMembers["transport_key"]?.path()
         state = try top["state"]?.path()
+        if let value = top["witness"] { try readWitness(value) }
         try readBind(top.required("bind", of: file.root))
         if let value = top["loops"], try value.string() != "auto" {
             loops = Int(try value.integer(1...256))
@@ -62,10 +73,18 @@ struct GatewayFile: Equatable {
     }
 
     private mutating func readBind(_ value: ConfigurationValue) throws(CommandFailure) {
-        let members = try value.members(["http", "https", "tunnel", "ports", "admin"])
+        let members = try value.members(["http", "https", "tunnel", "ports", "admin", "witness"])
         http = try Self.addresses(members["http"])
         https = try Self.addresses(members["https"])
         tunnel = try Self.addresses(members["tunnel"])
+        let places = try Self.addresses(members["witness"])
+        if witness == nil, let place = members["witness"], !places.isEmpty {
+            throw place.failure("needs a part `witness` with `name` and `key`")
+        }
+        if witness != nil, places.isEmpty {
+            throw value.failure("needs `witness`, the address at which the ledger asks this witness")
+        }
+        witness?.listen = places
         guard !tunnel.isEmpty else {
             throw value.failure("needs `tunnel`, the address that agents dial, such as [\"0.0.0.0:7443\"]")
         }
@@ -86,6 +105,16 @@ struct GatewayFile: Equatable {
             guard path.utf8.count <= 107 else { throw place.failure("is longer than the 107 bytes of a socket path") }
             admin = path
         }
+    }
+
+    private mutating func readWitness(_ value: ConfigurationValue) throws(CommandFailure) {
+        let members = try value.members(["name", "key"])
+        let place = try members.required("name", of: value)
+        let name = try place.string()
+        guard WitnessIdentity.isName(name) else {
+            throw place.failure("must be 1 to 128 visible characters without spaces and `+`, such as gw1.example.org")
+        }
+        witness = Witness(name: name, keyFile: try members.required("key", of: value).path())
     }
 
     private static func addresses(_ value: ConfigurationValue?) throws(CommandFailure) -> [Address] {

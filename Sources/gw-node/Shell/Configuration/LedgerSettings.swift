@@ -10,10 +10,12 @@ struct LedgerSettings: Equatable {
     var checkpoint: String?
     /// Accept a ledger whose quorum is `none`, as only a trial ledger has it.
     var isDevelopment: Bool
+    /// Begin with an attested snapshot instead of the first entry.
+    var startsFromSnapshot: Bool
 
     init(_ value: ConfigurationValue) throws(CommandFailure) {
         let members = try value.members(
-            ["urls", "id", "dev", "mirrors", "peers", "witnesses", "auditors", "checkpoint"]
+            ["urls", "id", "dev", "mirrors", "peers", "witnesses", "auditors", "checkpoint", "snapshot"]
         )
         let list = try members.required("urls", of: value)
         let urls = try Self.urls(list)
@@ -29,6 +31,7 @@ struct LedgerSettings: Equatable {
         others.witnesses = try Self.urls(members["witnesses"])
         others.auditors = try Self.urls(members["auditors"])
         checkpoint = try members["checkpoint"]?.path()
+        startsFromSnapshot = try members["snapshot"]?.boolean() ?? false
     }
 
     private static func urls(_ value: ConfigurationValue?) throws(CommandFailure) -> [String] {

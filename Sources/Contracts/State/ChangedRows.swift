@@ -1,0 +1,71 @@
+import HashTreeCollections
+
+/// Rows that changed, ascending by key. Each is encoded when it is asked for, so that a store can write a million of them
+/// without a second copy of the state in memory.
+public struct ChangedRows: Sequence, Sendable {
+    private let keys: [RowKey]
+    private let tables: StateTables
+
+    fileprivate init(_ keys: TreeSet<RowKey>, _ tables: StateTables) {
+        self.keys = keys.sorted()
+        self.tables = tables
+    }
+
+    /// How many rows changed.
+    public var count: Int { keys.count }
+
+    public func makeIterator() -> some IteratorProtocol<StateChange> {
+        keys.lazy.map { key in
+            StateChange(
+                key: String(decoding: key.bytes, as: UTF8.self),
+                value: tables.value(of: key)?.canonical
+            )
+        }.makeIterator()
+    }
+}
+
+extension ContractState {
+    /// Rows that changed since they were last taken; the store that writes them holds this state again.
+    public mutating func takeChangedRows() -> ChangedRows {
+        let changed = ChangedRows(unsaved, tables)
+        unsaved = []
+        return changed
+    }
+
+    /// The same as a list, for a store that needs them more than once.
+    public mutating func takeChanges() -> [StateChange] { Array(takeChangedRows()) }
+}
+
+/// The order of the keys' bytes: hexadecimal digits are ordered as the bytes that they stand for.
+extension RowKey: Comparable {
+    static func < (left: RowKey, right: RowKey) -> Bool {
+        let (a, b) = (left.parts, right.parts)
+        if a.kind != b.kind { return a.kind < b.kind }
+        if a.first != b.first { return a.first < b.first }
+        return a.second < b.second
+    }
+
+    /// Place of the key's beginning among all beginnings in the order of their bytes, and the ids after it.
+    private var parts: (kind: Int, first: Digest, second: Digest) {
+        switch self {
+        case .attest(let twin): (0, twin, .zero)
+        case .bill(let contract): (1, contract, .zero)
+        case .contract(let id): (2, id, .zero)
+        case .delegate(let twin, let key): (3, twin, key)
+        case .evidence(let digest): (4, digest, .zero)
+        case .farm(let id): (5, id, .zero)
+        case .lane(let lane): (6, lane.account, lane.key)
+        case .keys: (7, .zero, .zero)
+        case .meta: (8, .zero, .zero)
+        case .policy: (9, .zero, .zero)
+        case .root: (10, .zero, .zero)
+        case .time: (11, .zero, .zero)
+        case .upgrade: (12, .zero, .zero)
+        case .name(let id): (13, id, .zero)
+        case .node(let id): (14, id, .zero)
+        case .status(let contract, let node): (15, contract, node)
+        case .twin(let id): (16, id, .zero)
+        case .usage(let contract, let node): (17, contract, node)
+        }
+    }
+}
