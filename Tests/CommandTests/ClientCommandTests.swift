@@ -27,30 +27,7 @@ struct ClientCommandTests {
     }
 
     private func registerGateway() async throws {
-        try await ledger.join("farmer")
-        _ = try await GWNode.run(["keys", "new", "node.key"], in: folder)
-        _ = try await GWNode.run(["keys", "new", "agent.key"], in: folder)
-        let farm = try await ledger.run("farmer", "farm", "create", "--name", "north")
-        #expect(farm.status == 0, "\(farm)")
-        let node = try await ledger.run(
-            "farmer",
-            "node",
-            "register",
-            "--farm",
-            "north",
-            "--node-key",
-            "node.key",
-            "--name",
-            "gw1",
-            "--domain",
-            "gw.example.org",
-            "--endpoint",
-            "tunnel=127.0.0.1:7443",
-            "--endpoint",
-            "http=127.0.0.1:8080",
-            "--json"
-        )
-        #expect(node.status == 0, "\(node)")
+        let node = try await ledger.registerGateway(["--endpoint", "http=127.0.0.1:8080"])
         #expect((node.json?["twin"] as? String)?.count == 64)
     }
 
@@ -115,20 +92,7 @@ struct ClientCommandTests {
         let nobody = try await ledger.run("stranger", "name", "reserve", "shop", "--json")
         #expect(nobody.status == 1 && nobody.json?["code"] as? String == "account.unknown", "\(nobody)")
         try await ledger.join("other")
-        let farm = try await ledger.run(
-            "other",
-            "node",
-            "register",
-            "--farm",
-            "north",
-            "--node-key",
-            "node.key",
-            "--name",
-            "gw2",
-            "--endpoint",
-            "tunnel=127.0.0.1:7444",
-            "--json"
-        )
+        let farm = try await ledger.registerNode("gw2", by: "other", ["--endpoint", "tunnel=127.0.0.1:7444"])
         #expect(farm.status == 1 && farm.json?["code"] as? String == "farm.forbidden", "\(farm)")
         let twin = try await ledger.run("other", "twin", "create", "--json")
         #expect(twin.status == 1 && twin.json?["code"] as? String == "twin.exists", "\(twin)")
@@ -176,29 +140,9 @@ struct ClientCommandTests {
 
     @Test("a gateway that signs each contract signs with --cosigner, and nothing goes without it")
     func cosign() async throws {
-        try await ledger.join("farmer")
         try await ledger.join("user")
-        for key in ["node.key", "agent.key"] { _ = try await GWNode.run(["keys", "new", key], in: folder) }
-        _ = try await ledger.run("farmer", "farm", "create", "--name", "north")
         try folder.write("offer.yaml", "accept: cosign\nkinds: [http]\n")
-        let node = try await ledger.run(
-            "farmer",
-            "node",
-            "register",
-            "--farm",
-            "north",
-            "--node-key",
-            "node.key",
-            "--name",
-            "gw1",
-            "--domain",
-            "gw.example.org",
-            "--endpoint",
-            "tunnel=127.0.0.1:7443",
-            "--offer",
-            "offer.yaml"
-        )
-        #expect(node.status == 0, "\(node)")
+        _ = try await ledger.registerGateway(["--offer", "offer.yaml"])
         _ = try await ledger.run("user", "name", "reserve", "shop")
         try contract()
         let alone = try await ledger.run("user", "contract", "create", "contract.yaml", "--json")

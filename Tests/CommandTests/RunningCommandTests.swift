@@ -14,27 +14,10 @@ struct RunningCommandTests {
     init() async throws {
         folder = try TemporaryFolder()
         ledger = try await TrialLedger(in: folder)
-        try await ledger.join("farmer")
         try await ledger.join("user")
-        for key in ["node.key", "agent.key"] { _ = try await GWNode.run(["keys", "new", key], in: folder) }
-        _ = try await ledger.run("farmer", "farm", "create", "--name", "north")
-        let node = try await ledger.run(
-            "farmer",
-            "node",
-            "register",
-            "--farm",
-            "north",
-            "--node-key",
-            "node.key",
-            "--name",
-            "gw1",
-            "--domain",
-            "gw.example.org",
-            "--endpoint",
-            "tunnel=\(address):\(tunnelPort)",
-            "--endpoint",
-            "http=\(address):\(httpPort)",
-            "--json"
+        let node = try await ledger.registerGateway(
+            tunnel: "\(address):\(tunnelPort)",
+            ["--endpoint", "http=\(address):\(httpPort)"]
         )
         let id = try #require(node.json?["id"] as? String, "\(node)")
         try folder.write("gateway.yaml", configuration(node: id))
