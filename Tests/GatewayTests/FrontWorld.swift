@@ -23,6 +23,7 @@ final class FrontWorld: Sendable {
         limits: GatewayLimits = GatewayLimits(),
         admin: String? = nil,
         restoring meters: [ContractMeter] = [],
+        isRaw: Bool = false,
         routes: (FrontWorld.Routes) -> [Route]
     ) async throws {
         self.contract = contract
@@ -48,6 +49,7 @@ final class FrontWorld: Sendable {
             logger: logger
         )
         let tunnel = try #require(SocketAddress(gateway.boundAddresses.tunnel[0]))
+        if isRaw { agent.update(rawContracts: [contract]) }
         agent.update(endpoints: [
             GatewayEndpoint(node: node, host: tunnel.host, port: tunnel.port, transportKey: transportKey.publicKey)
         ])
@@ -119,7 +121,9 @@ final class FrontWorld: Sendable {
             drain: Int64 = 1,
             proxy: Int = 0,
             rank: Int = 0,
-            auth: HostAuth = .name
+            auth: HostAuth = .name,
+            limits: ContractLimits = ContractLimits(bps: 1_000_000_000, conns: 1000),
+            conn: ConnectionMode = .reverseTLS
         ) -> Route {
             make(
                 expose,
@@ -127,11 +131,11 @@ final class FrontWorld: Sendable {
                 .tls(host: host, auth: auth, rank: rank),
                 mode,
                 drain,
-                ContractLimits(bps: 1_000_000_000, conns: 1000),
+                limits,
                 proxy,
                 [],
                 [],
-                .reverseTLS,
+                conn,
                 nil,
                 1
             )

@@ -47,7 +47,9 @@ struct LoopTests {
             try Acceptor(loop: loop, socket: front) { descriptor, _ in
                 let visitor = Leg(adopting: descriptor, loop: loop)
                 guard let local = try? Leg(dialing: target, loop: loop) else { return }
-                _ = try? Link(visitor, local)
+                let link = Link(loop: loop)
+                try? link.join(near: visitor)
+                try? link.join(far: local)
             },
             on: loop
         )
@@ -82,7 +84,9 @@ struct LoopTests {
         let acceptor = LoopBound(
             try Acceptor(loop: loop, socket: front) { descriptor, _ in
                 guard let local = try? Leg(dialing: target, loop: loop) else { return }
-                _ = try? Link(Leg(adopting: descriptor, loop: loop), local)
+                let link = Link(loop: loop)
+                try? link.join(near: Leg(adopting: descriptor, loop: loop))
+                try? link.join(far: local)
             },
             on: loop
         )

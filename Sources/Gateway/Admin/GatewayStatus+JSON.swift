@@ -21,7 +21,7 @@ extension GatewayStatus {
                 "refused": .object([
                     "descriptors": .integer(tunnelRefusals.descriptors), "full": .integer(tunnelRefusals.full),
                     "greetings": .integer(tunnelRefusals.greetings), "rate": .integer(tunnelRefusals.rate),
-                    "source": .integer(tunnelRefusals.source),
+                    "source": .integer(tunnelRefusals.source), "tokens": .integer(tunnelRefusals.tokens),
                 ])
             ]),
             "revocation": .object([
@@ -67,7 +67,8 @@ extension GatewayStatus {
         .object([
             "key": .string(session.key.hex), "peer": .string(session.peer), "slot": .integer(session.slot),
             "agent": .string(session.agent), "streams": .integer(Int64(session.streams)),
-            "draining": .boolean(session.isDraining), "contracts": .array(session.contracts.map { .string($0.hex) }),
+            "spare": .integer(Int64(session.spare)), "draining": .boolean(session.isDraining),
+            "contracts": .array(session.contracts.map { .string($0.hex) }),
         ])
     }
 

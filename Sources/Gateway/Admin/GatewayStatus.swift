@@ -48,6 +48,8 @@ public struct GatewayStatus: Sendable {
         public var slot: Int64
         public var agent: String
         public var streams: Int
+        /// Data connections that wait for a visitor.
+        public var spare: Int
         public var isDraining: Bool
     }
 
@@ -110,6 +112,7 @@ public struct GatewayStatus: Sendable {
                 slot: $0.slot,
                 agent: $0.agent,
                 streams: $0.streams,
+                spare: $0.spare,
                 isDraining: $0.isDraining
             )
         }

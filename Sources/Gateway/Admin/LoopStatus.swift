@@ -9,6 +9,7 @@ struct LoopStatus: Sendable {
         var slot: Int64
         var agent: String
         var streams: Int
+        var spare: Int
         var isDraining: Bool
     }
 
@@ -29,6 +30,7 @@ struct LoopStatus: Sendable {
                 slot: session.slot,
                 agent: session.agent,
                 streams: session.activeStreams,
+                spare: session.lines.spareCount,
                 isDraining: session.isDraining
             )
         }

@@ -4,6 +4,18 @@ enum FlowDirection {
     case receiving
 }
 
+/// Who may have to wait for a contract's rate: a stream of a session, or a pair of sockets. Loop-owned.
+protocol RateMember: AnyObject {
+    /// It is over, and moves nothing any more.
+    var isClosed: Bool { get }
+
+    func isInLine(_ direction: FlowDirection) -> Bool
+    func setInLine(_ direction: FlowDirection, _ value: Bool)
+
+    /// It is this member's turn: it asks for its allowance and moves what it can.
+    func mayMove(_ direction: FlowDirection)
+}
+
 /// Keeps one direction of a contract's streams on one loop within the contract's rate. Loop-owned.
 ///
 /// A stream asks what it may move. While there is enough, the answer is one comparison. When the rate is used up, the stream
@@ -15,10 +27,10 @@ final class Pacer {
     private let direction: FlowDirection
     /// Bytes drawn from the shared rate and not moved yet.
     private var drawn = 0
-    private var line: [Stream] = []
+    private var line: [any RateMember] = []
     private var timer: Timer?
     /// The stream whose turn it is, and what is left of its part.
-    private var turn: Stream?
+    private var turn: (any RateMember)?
     private var part = 0
     /// Moments at which a stream had to wait, since the start.
     private(set) var delays: Int64 = 0
@@ -38,12 +50,12 @@ final class Pacer {
 
     /// Bytes that the stream may move now; 0 puts it in line.
     @inline(__always)
-    func allowance(for stream: Stream) -> Int {
+    func allowance(for stream: any RateMember) -> Int {
         if turn == nil, line.isEmpty, drawn > 0 { return drawn }
         return slowAllowance(for: stream)
     }
 
-    private func slowAllowance(for stream: Stream) -> Int {
+    private func slowAllowance(for stream: any RateMember) -> Int {
         if let turn {
             if turn === stream, part > 0 { return part }
         } else if line.isEmpty {
@@ -62,7 +74,7 @@ final class Pacer {
     }
 
     /// Puts the stream at the end of the line.
-    func wait(_ stream: Stream) {
+    func wait(_ stream: any RateMember) {
         guard !stream.isInLine(direction) else { return }
         stream.setInLine(direction, true)
         line.append(stream)

@@ -49,6 +49,12 @@ struct SourceLimit {
         return false
     }
 
+    /// Whether the source would be refused now. Takes nothing from it.
+    func isUsedUp(_ source: Source, now: MonotonicNanoseconds) -> Bool {
+        guard let bucket = buckets[source] else { return false }
+        return bucket.tokens + Double(now &- bucket.filled) / 1_000_000_000 * rate < 1
+    }
+
     /// Drops sources whose bucket is full again.
     private mutating func forgetIdle(_ now: MonotonicNanoseconds) {
         buckets = buckets.filter { $0.value.tokens + Double(now &- $0.value.filled) / 1_000_000_000 * rate < burst }

@@ -17,7 +17,7 @@ final class FlowTicket {
     let visitor: IPAddress?
     /// Released with `end`, as the session is.
     private(set) var holder: (any TicketHolder)?
-    private var session: TunnelSession?
+    private(set) var session: TunnelSession?
     private let load: ContractLoad
     /// Place in the load's list; -1 after the end.
     fileprivate(set) var place = -1

@@ -356,6 +356,7 @@ extension Front: TunnelAuthority {
 
     var height: UInt64 { index.publication.height }
     var usageDesk: UsageDesk? { core.usageDesk }
+    func usesDataConnections(_ contract: Identifier) -> Bool { index.contract(contract)?.conn == .reverseRaw }
 }
 
 /// What one loop, or all, counted for a contract.

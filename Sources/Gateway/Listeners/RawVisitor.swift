@@ -22,6 +22,17 @@ final class RawVisitor: TicketHolder {
         describe: (inout StreamOpen) -> Void,
         retry: @escaping @Sendable (Front, Int32) -> Void
     ) {
+        if permit.route.route.conn == .reverseRaw {
+            return DataVisitor.serve(
+                descriptor,
+                permit,
+                visitor,
+                front,
+                ahead: ahead,
+                describe: describe,
+                retry: retry
+            )
+        }
         let leg = Leg(adopting: descriptor, loop: front.loop)
         let holder = RawVisitor()
         let idle = Duration.seconds(Int64(front.limits.rawIdleSeconds))

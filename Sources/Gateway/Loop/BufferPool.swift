@@ -6,6 +6,9 @@ internal import Glibc
     /// Size of a pooled buffer: 1 MiB of payload and room for frame headers or TLS record overhead.
     static let bufferSize = (1 << 20) + (1 << 17)
     private static let kept = 8
+    private static let keptPipes = 16
+    /// Pipes lent at once: each holds two descriptors, and up to 1 MiB of the kernel's memory. Flows without one copy.
+    private static let mostPipes = 256
 
     struct Pipe {
         let reader: Int32
@@ -15,6 +18,7 @@ internal import Glibc
 
     private var free: [UnsafeMutableRawPointer] = unsafe []
     private var pipes: [Pipe] = []
+    private var lentPipes = 0
 
     func take() -> UnsafeMutableRawPointer {
         if let buffer = unsafe free.popLast() { return unsafe buffer }
@@ -25,9 +29,15 @@ internal import Glibc
         if unsafe free.count < Self.kept { unsafe free.append(buffer) } else { unsafe buffer.deallocate() }
     }
 
-    /// A pipe of up to 1 MiB, or nil when the process may open no more descriptors.
+    /// A pipe of up to 1 MiB, or nil when many are lent or the process may open no more descriptors. Comes back by `give` or
+    /// `discard`.
     func takePipe() -> Pipe? {
-        if let pipe = pipes.popLast() { return pipe }
+        guard lentPipes < Self.mostPipes, let pipe = pipes.popLast() ?? makePipe() else { return nil }
+        lentPipes += 1
+        return pipe
+    }
+
+    private func makePipe() -> Pipe? {
         var ends: [Int32] = [-1, -1]
         let flags = Int32(WEBGW_SOCK_NONBLOCK | WEBGW_SOCK_CLOEXEC)
         guard unsafe webgw_pipe2(&ends, flags) == 0 else { return nil }
@@ -40,17 +50,23 @@ internal import Glibc
 
     /// Gives an empty pipe back; one that still holds bytes is closed by `discard`.
     func give(_ pipe: Pipe) {
-        if pipes.count < Self.kept { pipes.append(pipe) } else { discard(pipe) }
+        lentPipes -= 1
+        if pipes.count < Self.keptPipes { pipes.append(pipe) } else { close(pipe) }
     }
 
     func discard(_ pipe: Pipe) {
-        close(pipe.reader)
-        close(pipe.writer)
+        lentPipes -= 1
+        close(pipe)
+    }
+
+    private func close(_ pipe: Pipe) {
+        Glibc.close(pipe.reader)
+        Glibc.close(pipe.writer)
     }
 
     deinit {
         while let buffer = unsafe free.popLast() { unsafe buffer.deallocate() }
-        for pipe in pipes { discard(pipe) }
+        for pipe in pipes { close(pipe) }
     }
 }
 

@@ -51,6 +51,9 @@ internal import Glibc
     /// True when bytes that were accepted by `write` still wait for the socket.
     var hasOutput: Bool { (tls?.outputCount ?? 0) > 0 }
 
+    /// Finds out by itself when the peer of a socket that was dialed is gone, as accepted sockets do.
+    func watchPeer() { Socket.watchPeers(descriptor) }
+
     /// Registers the leg's socket with its handler.
     func register(_ handler: Handler, second: Bool = false) throws(SocketError) {
         try loop.add(descriptor, handler, second: second)
@@ -342,11 +345,11 @@ internal import Glibc
 
     // MARK: Splice (within this wall)
 
-    /// Moves bytes from the socket into a pipe without copying.
-    func splice(into pipe: BufferPool.Pipe) -> Outcome {
+    /// Moves up to `limit` bytes from the socket into a pipe without copying.
+    func splice(into pipe: BufferPool.Pipe, limit: Int) -> Outcome {
         guard isOpen, canRead else { return .again }
         let flags = UInt32(WEBGW_SPLICE_F_MOVE | WEBGW_SPLICE_F_NONBLOCK)
-        let count = webgw_splice(descriptor, nil, pipe.writer, nil, pipe.capacity, flags)
+        let count = webgw_splice(descriptor, nil, pipe.writer, nil, limit, flags)
         if count > 0 { return .bytes(count) }
         if count == 0 { return .end }
         if errno == EAGAIN || errno == EINTR {

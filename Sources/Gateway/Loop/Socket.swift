@@ -136,7 +136,7 @@ enum Socket {
 
     /// What accepted sockets inherit, so that it costs them no call: a silent peer is asked after a minute whether it is still
     /// there, and is given up after another; one that takes nothing of what waits for it is given up after ten minutes.
-    private static func watchPeers(_ fd: Int32) {
+    static func watchPeers(_ fd: Int32) {
         set(fd, SOL_SOCKET, SO_KEEPALIVE, 1)
         set(fd, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 60)
         set(fd, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 15)

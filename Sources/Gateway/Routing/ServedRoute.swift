@@ -27,6 +27,7 @@ final class ServedContract: Sendable {
     let slot: Int
     let version: Int64
     let mode: RouteMode
+    let conn: ConnectionMode
     /// A suspended contract is so for legal reasons.
     let isSuspendedByLaw: Bool
     let drain: Int64
@@ -50,6 +51,7 @@ final class ServedContract: Sendable {
         self.slot = slot
         version = route.version
         mode = route.mode
+        conn = route.conn
         isSuspendedByLaw = publication.suspendedByLaw.contains(route.contract)
         drain = route.drain
         conns = route.limits.conns

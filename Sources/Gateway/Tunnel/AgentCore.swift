@@ -8,6 +8,8 @@ final class AgentCore {
     let slots: Int
     let agent: String
     private(set) var contracts: [Identifier: [String: ForwardTarget]]
+    /// Contracts whose visitors get data connections, as the verified ledger has them.
+    var rawContracts: Set<Identifier> = []
     private let resolver = Resolver()
     private let events: AsyncStream<AgentEvent>.Continuation
     private var dialers: [Identifier: (endpoint: GatewayEndpoint, slots: [SlotDialer])] = [:]

@@ -9,8 +9,9 @@ final class AgentSession: MuxDelegate {
         case ended(SessionEnd)
     }
 
-    private let core: AgentCore
-    private let node: Identifier
+    let core: AgentCore
+    let node: Identifier
+    let lines: AgentLines
     private let slot: Int
     private var mux: Mux?
     private let onNews: (AgentSession, News) -> Void
@@ -30,6 +31,7 @@ final class AgentSession: MuxDelegate {
         self.slot = slot
         self.onNews = onNews
         node = endpoint.node
+        lines = AgentLines(loop: core.loop, address: address)
         let engine = try TLSEngine(core.context, pinned: endpoint.transportKey.bytes, loop: core.loop)
         let leg = try Leg(dialing: address, loop: core.loop, tls: engine)
         mux = try Mux(leg: leg, role: .agent, delegate: self)
@@ -91,7 +93,8 @@ final class AgentSession: MuxDelegate {
                 return refuse(mux, "USAGE is malformed")
             }
             if let statement = core.answer(claim) { mux.stage(session: .usage, statement.payload) }
-        case .token: refuse(mux, "\(type) is not offered")
+        case .token:
+            if !heard(token: payload, mux) { refuse(mux, "TOKEN is malformed") }
         default: refuse(mux, "unexpected frame")
         }
     }
@@ -116,6 +119,7 @@ final class AgentSession: MuxDelegate {
 
     func muxEnded(_ mux: Mux, _ end: SessionEnd) {
         self.mux = nil
+        lines.end()
         onNews(self, .ended(end))
     }
 
@@ -128,6 +132,7 @@ final class AgentSession: MuxDelegate {
             return mux.stageReset(stream: stream, .refused)
         }
         guard let target = exposures[request.expose] else { return mux.stageReset(stream: stream, .noSuchExposure) }
+        if core.rawContracts.contains(request.contract) { return ask(stream, request, target, mux) }
         let flow = core.flow(of: request.contract, at: node)
         let join = request.kind == ExposeKind.udp.rawValue ? forwardDatagrams : dial
         switch target.place {

@@ -40,7 +40,7 @@ enum FrameType: UInt8, CaseIterable, Sendable {
     /// Who may send it; nil for both.
     var sender: TunnelRole? {
         switch self {
-        case .open, .welcome: .gateway
+        case .open, .welcome, .token: .gateway
         case .hello, .health: .agent
         default: nil
         }

@@ -15,12 +15,15 @@ final class SessionRegistry {
     private(set) var sessions: [TunnelSession] = []
     private var byContract: [Identifier: [TunnelSession]] = [:]
     private var remotes: [UInt64: Remote] = [:]
+    /// Tokens of this loop's sessions.
+    let desk: DataDesk
 
     /// `index` is the loop's place in the group.
     init(loop: Loop, index: Int = 0, group: SessionGroup = SessionGroup()) {
         self.loop = loop
         self.index = index
         self.group = group
+        desk = DataDesk(loop: loop, place: index, table: group.tokens)
     }
 
     // MARK: Asking
@@ -42,6 +45,18 @@ final class SessionRegistry {
     /// Sessions anywhere in the process that serve the contract.
     func sessionCount(for contract: Identifier) -> Int {
         (byContract[contract]?.count ?? 0) + remotes.values.count { $0.contracts.contains(contract) }
+    }
+
+    /// Hands a data connection to the session that its token belongs to, on whatever loop that is. False, and the descriptor is the
+    /// caller's, for a token that is not good.
+    func present(_ token: DataToken, _ descriptor: Int32) -> Bool {
+        guard let place = group.tokens.take(token, at: loop.now) else { return false }
+        if place == index {
+            desk.deliver(token, descriptor)
+        } else if !group.tell(place, { $0.desk.deliver(token, descriptor) }) {
+            Leg.closeUnserved(descriptor)
+        }
+        return true
     }
 
     // MARK: Joining and leaving
@@ -105,6 +120,7 @@ final class SessionRegistry {
 /// The registries of all loops of one gateway.
 final class SessionGroup: Sendable {
     private let state = Lock((order: UInt64(0), registries: [LoopBound<SessionRegistry>]()))
+    let tokens = TokenTable()
 
     /// Adds the registries in the order of their index, once, before visitors come.
     func set(_ registries: [LoopBound<SessionRegistry>]) {
@@ -116,6 +132,12 @@ final class SessionGroup: Sendable {
             $0.order += 1
             return $0.order
         }
+    }
+
+    /// Queues work for the registry at a place; false when its loop has stopped.
+    func tell(_ place: Int, _ message: @escaping @Sendable (SessionRegistry) -> Void) -> Bool {
+        let registry = state.withLock { $0.registries.indices.contains(place) ? $0.registries[place] : nil }
+        return registry?.submit(message) ?? false
     }
 
     func tellOthers(than index: Int, _ message: @escaping @Sendable (SessionRegistry) -> Void) {

@@ -34,7 +34,7 @@ extension StreamOwner {
 }
 
 /// One visitor inside a tunnel session. Loop-owned; small, because there may be many and most are idle.
-final class Stream {
+final class Stream: RateMember {
     /// What became of a fill.
     enum Fill: Equatable {
         case bytes(Int)
@@ -50,7 +50,7 @@ final class Stream {
 
     let id: UInt32
     /// What the stream shares with the others of its contract: counters and the contract's rate.
-    private let flow: ContractFlow
+    let flow: ContractFlow
     private let mux: Mux
     /// Who takes the bytes; set right after opening, released when the stream ends.
     var owner: (any StreamOwner)?
@@ -331,6 +331,9 @@ final class Stream {
     }
 
     // MARK: Ending
+
+    /// Gives the stream up without a word: both directions ended elsewhere, on a data connection.
+    func retire() { close() }
 
     private func closeIfDone() {
         if didFinish, finishIsTold { close() }

@@ -56,6 +56,12 @@ public final class TunnelAgent: Sendable {
         core.submit { $0.update(contracts: contracts) }
     }
 
+    /// Contracts of mode `reverse-raw`, as the verified ledger has them: their visitors come over data connections, and those of all
+    /// others do not, whatever a gateway says. Say it before the gateways.
+    public func update(rawContracts: Set<Identifier>) {
+        core.submit { $0.rawContracts = rawContracts }
+    }
+
     /// Runs until the task is cancelled or `stop` is called.
     public func run() async {
         await withTaskCancellationHandler {

@@ -1,8 +1,12 @@
 internal import Contracts
-internal import Glibc
 
 /// Limits of the tunnel endpoint on one loop, each with its default.
 struct TunnelLimits: Sendable {
+    /// Connections that have not said yet what they are: a session or a data connection; more are closed unanswered. They are cheap,
+    /// and an agent makes one for each visitor that it has no connection for.
+    var arrivals = 1024
+    /// The same of one source.
+    var arrivalsOfOneSource = 256
     /// Connections that have not said HELLO yet; more are closed unanswered.
     var unauthenticated = 512
     /// Handshakes one source may begin in a burst; agents behind one address come together after an outage.
@@ -34,6 +38,8 @@ struct TunnelRefusals: Sendable {
     var full: Int64 = 0
     /// No descriptor was left.
     var descriptors: Int64 = 0
+    /// Data connections without a good token: unknown, used, too late, or of a session that ended.
+    var tokens: Int64 = 0
 
     mutating func add(_ other: TunnelRefusals) {
         source += other.source
@@ -41,6 +47,7 @@ struct TunnelRefusals: Sendable {
         greetings += other.greetings
         full += other.full
         descriptors += other.descriptors
+        tokens += other.tokens
     }
 }
 
@@ -51,14 +58,15 @@ final class TunnelServer {
     var key: ListenerKey?
     private(set) var limits: TunnelLimits
     /// Connections that were closed before or at their HELLO.
-    private(set) var refusals = TunnelRefusals()
+    var refusals = TunnelRefusals()
     let registry: SessionRegistry
     let authority: any TunnelAuthority
-    private let loop: Loop
+    let loop: Loop
     private let context: TLSContext
     private var acceptor: Acceptor?
-    private var handshakes: SourceLimit
+    var handshakes: SourceLimit
     private var allHandshakes: SourceLimit
+    var arrivals = Arrivals()
     private var greetings: [ObjectIdentifier: Greeting] = [:]
     private var sessions: [ObjectIdentifier: TunnelSession] = [:]
 
@@ -81,11 +89,8 @@ final class TunnelServer {
         handshakes = SourceLimit(burst: limits.handshakeBurst, perSecond: limits.handshakesPerSecond)
         allHandshakes = SourceLimit(burst: limits.allHandshakesBurst, perSecond: limits.allHandshakesPerSecond)
         acceptor = try Acceptor(loop: loop, socket: socket) { [weak self] descriptor, peer in
-            guard let self else {
-                close(descriptor)
-                return
-            }
-            self.accept(descriptor, peer)
+            guard let self else { return Leg.closeUnserved(descriptor) }
+            self.arrived(descriptor, peer)
         }
     }
 
@@ -129,29 +134,25 @@ final class TunnelServer {
     func stop() {
         goAway(.shutdown, drain: .zero, "The gateway stops")
         for greeting in greetings.values { greeting.mux?.end(.closed) }
+        for arrival in arrivals.everyone { arrival.end() }
     }
 
-    private func accept(_ descriptor: Int32, _ peer: SocketAddress?) {
+    /// Begins the TLS handshake of a connection that came `waited` nanoseconds ago.
+    func greet(_ descriptor: Int32, _ peer: SocketAddress?, waited: UInt64) {
         if let source = SourceLimit.Source(peer), !handshakes.admits(source, now: loop.now) {
-            refusals.source += 1
-            close(descriptor)
-            return
+            return refuse(descriptor, \.source)
         }
         // A source that is over its own limit does not use up that of all.
-        guard allHandshakes.admits(.v4(0), now: loop.now) else {
-            refusals.rate += 1
-            close(descriptor)
-            return
-        }
+        guard allHandshakes.admits(.v4(0), now: loop.now) else { return refuse(descriptor, \.rate) }
         guard greetings.count < limits.unauthenticated, let engine = try? TLSEngine(context, loop: loop) else {
-            refusals.greetings += 1
-            close(descriptor)
-            return
+            return refuse(descriptor, \.greetings)
         }
         let leg = Leg(adopting: descriptor, loop: loop, tls: engine)
         let greeting = Greeting(server: self, peer: peer)
         guard let mux = try? Mux(leg: leg, role: .gateway, delegate: greeting) else { return }
         greeting.mux = mux
+        let left = max(0, Int64(clamping: Mux.handshakeTime.nanoseconds) - Int64(clamping: waited))
+        mux.setDeadline(.nanoseconds(left), "no TLS handshake within 5 s")
         greetings[ObjectIdentifier(greeting)] = greeting
     }
 

@@ -13,11 +13,15 @@ protocol TunnelAuthority: AnyObject {
 
     /// Where what agents signed goes; nil where nobody keeps it.
     var usageDesk: UsageDesk? { get }
+
+    /// Whether visitors of the contract get data connections (`reverse-raw`).
+    func usesDataConnections(_ contract: Identifier) -> Bool
 }
 
 extension TunnelAuthority {
     func sessionsChanged() {}
     var usageDesk: UsageDesk? { nil }
+    func usesDataConnections(_ contract: Identifier) -> Bool { false }
 }
 
 /// An authenticated agent session on the gateway. Loop-owned.
@@ -41,6 +45,9 @@ final class TunnelSession: MuxDelegate {
     /// Order in which the sessions of all loops joined.
     var order: UInt64 = 0
 
+    /// The session's data connections.
+    let lines: DataLines
+
     private let mux: Mux
     private weak var server: TunnelServer?
     private var named: [Identifier] = []
@@ -61,6 +68,7 @@ final class TunnelSession: MuxDelegate {
         self.server = server
         node = server.node
         loop = mux.loop
+        lines = DataLines(desk: server.registry.desk) { [weak mux] in mux?.stage(session: .token, $0.payload) }
     }
 
     /// Streams open now.
@@ -90,6 +98,7 @@ final class TunnelSession: MuxDelegate {
         let seconds = drain.components.seconds
         let frame = GoAway(code: code, drain: seconds, message: message, retryAfter: retryAfter)
         leave()
+        lines.setWanted(false)
         guard seconds > 0, mux.streamCount > 0 else { return mux.close(.closed, frame) }
         mux.stage(session: .goAway, frame.payload)
         loop.after(drain) { [weak self] in
@@ -123,11 +132,11 @@ final class TunnelSession: MuxDelegate {
         case .goAway:
             isDraining = true
             leave()
+            lines.setWanted(false)
         case .usage:
             if !heard(usage: payload, desk: server?.authority.usageDesk) {
                 refuse("USAGE was not asked for, or is not signed")
             }
-        case .token: refuse("\(type) is not offered")
         default: refuse("unexpected frame")
         }
     }
@@ -237,6 +246,7 @@ final class TunnelSession: MuxDelegate {
         } else if hasJoined {
             goAway(.revoked, drain: server.limits.drain, "No contract of this agent is served here any more")
         }
+        lines.setWanted(!isDraining && contracts.contains(where: server.authority.usesDataConnections))
         if isChanged { server.authority.sessionsChanged() }
     }
 
@@ -255,6 +265,7 @@ final class TunnelSession: MuxDelegate {
     func muxEnded(_ mux: Mux, _ end: SessionEnd) {
         isDraining = true
         leave()
+        lines.end()
         server?.sessionEnded(self, end)
     }
 }

@@ -88,6 +88,7 @@ struct AgentRunner {
             } else {
                 isHalted = false
             }
+            agent.update(rawContracts: contracts.filter { state.contract($0)?.spec?.conn == .reverseRaw })
             agent.update(endpoints: endpoints(of: contracts.filter { refusals[$0] == nil }, in: state))
             // Nothing that the ledger may still bring can help an ended contract; an unknown one may yet come.
             if refusals.count == contracts.count, let final = refusals.values.first,
