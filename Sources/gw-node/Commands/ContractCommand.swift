@@ -5,14 +5,15 @@ import Contracts
 struct ContractCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "contract",
-        abstract: "Create, change, look at and cancel contracts.",
+        abstract: "Plan, create, change, look at and cancel contracts.",
         discussion: """
             Example:
+              gw-node contract plan contract.yaml --key user.key
               gw-node contract create contract.yaml --key user.key
               gw-node contract show ID
               gw-node contract cancel ID --key user.key
             """,
-        subcommands: [Create.self, Show.self, List.self, Update.self, Cancel.self]
+        subcommands: [Plan.self, Create.self, Show.self, List.self, Update.self, Cancel.self]
     )
 
     struct Create: AsyncParsableCommand {

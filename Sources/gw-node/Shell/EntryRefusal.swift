@@ -18,6 +18,11 @@ enum EntryRefusal {
         )
     }
 
+    /// The rule behind a code of the fold, and what to do next.
+    static func sentence(of code: String) -> String {
+        sentences[code] ?? "the ledger would refuse this"
+    }
+
     private static func printable(_ text: String) -> String {
         String(
             String.UnicodeScalarView(text.unicodeScalars.prefix(300).filter { $0.value >= 0x20 && $0.value != 0x7F })

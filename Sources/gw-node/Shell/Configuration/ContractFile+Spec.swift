@@ -20,7 +20,7 @@ extension ContractFile {
             conn: connection,
             expose: exposes,
             gateways: nodes.map(\.id).sorted(),
-            limits: try contractLimits(offers: nodes.map(\.row.details.offer)),
+            limits: contractLimits(offers: nodes.map(\.row.details.offer)),
             nameContracts: try nameContracts(in: state, owner: owner, nodes: nodes.map(\.row)),
             notBefore: begin,
             notAfter: try end(in: state, begin: begin),
@@ -50,7 +50,8 @@ extension ContractFile {
         return nodes
     }
 
-    private func contractLimits(offers: [Offer]) throws(CommandFailure) -> ContractLimits {
+    /// The limits of the file; those it does not name come from the offers of its gateways.
+    func contractLimits(offers: [Offer]) -> ContractLimits {
         // Nobody needs ten thousand connections for a page; a larger wish is written down.
         let connections = limits.connections ?? min(1000, offers.map(\.conns).min() ?? 1000)
         let rate = limits.bitsPerSecond ?? offers.map(\.bps).min() ?? 1_000_000_000
@@ -90,7 +91,8 @@ extension ContractFile {
         return ids.isEmpty ? nil : ids.sorted()
     }
 
-    private func end(in state: ContractState, begin: Timestamp) throws(CommandFailure) -> Timestamp {
+    /// The end of the live window.
+    func end(in state: ContractState, begin: Timestamp) throws(CommandFailure) -> Timestamp {
         if let notAfter { return notAfter }
         let term = state.meta?.limits.term ?? 0
         if let valid, let validPlace {
