@@ -27,6 +27,8 @@ public final class Gateway: Sendable {
         var closing: [LeasedPort: [WeakSocket]] = [:]
         var unavailable: [LeasedPort: String] = [:]
         var unreachable: Set<Identifier> = []
+        /// Where the backends of overlay contracts stand.
+        var standings: [OverlaySubject: OverlayStanding] = [:]
         var generation: Int64 = 0
         var bound = BoundAddresses()
         var isDraining = false
@@ -80,6 +82,7 @@ public final class Gateway: Sendable {
                 }
                 if place == 0 {
                     for socket in admin { try front.listenAdmin(socket, self) }
+                    front.overlay.desk = try overlayDesk(on: loop)
                     front.onSweep = { [weak self, weak front] in
                         guard let self, let front else { return }
                         self.swept(front)
@@ -154,6 +157,7 @@ public final class Gateway: Sendable {
                     for (port, sockets) in sockets { front.open(port: port, sockets, place: place) }
                 }
             }
+            lookAfterOverlay(index)
             logger.debug(
                 "table",
                 metadata: [
@@ -222,7 +226,8 @@ public final class Gateway: Sendable {
     // MARK: About once a second
 
     private func swept(_ front: Front) {
-        front.presence.look(front.index.contracts.map(\.id), at: front.loop.now) {
+        let agents = front.index.contracts.filter { $0.conn != .overlay }
+        front.presence.look(agents.map(\.id), at: front.loop.now) {
             front.registry.sessionCount(for: $0)
         }
         let unreachable = front.presence.absent(for: front.limits.unreachableSeconds, at: front.loop.now)
@@ -251,7 +256,11 @@ public final class Gateway: Sendable {
     /// What to report about the contracts of the table.
     public func conditions() async -> [RouteCondition] {
         state.withLock { state in
-            state.index?.conditions(unavailable: state.unavailable, unreachable: state.unreachable) ?? []
+            state.index?.conditions(
+                unavailable: state.unavailable,
+                unreachable: state.unreachable,
+                standings: state.standings
+            ) ?? []
         }
     }
 
@@ -277,6 +286,7 @@ public final class Gateway: Sendable {
                 loops: loops,
                 unavailable: state.unavailable,
                 unreachable: state.unreachable,
+                standings: state.standings,
                 visitors: core.visitors,
                 shared: state.contracts,
                 now: core.clock.seconds(at: monotonicNow())

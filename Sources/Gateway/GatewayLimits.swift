@@ -36,6 +36,9 @@ public struct GatewayLimits: Sendable, Hashable {
     /// Seconds without an agent after which a contract is reported unreachable. A restarted agent is back in less.
     public var unreachableSeconds: UInt32 = 60
 
+    /// Seconds between two looks at the proof of an overlay backend, at most a day. A withdrawn proof is noticed within them.
+    public var overlayRecheckSeconds: UInt32 = 300
+
     /// TLS handshakes that one source may begin on the tunnel endpoint per second, after a burst of four times as many. Agents
     /// behind one address come together after an outage; more is an attempt to use up the processor.
     public var handshakesPerSecond = 16

@@ -218,7 +218,8 @@ struct RoutingAdmissionTests {
         #expect(conditions([routes().http()]) == ["deployed/Accepted"])
         #expect(conditions([routes().tcp(5...9), routes().tls()]) == ["deployed/Accepted"])
         #expect(conditions([routes().http(tls: .terminate)]) == ["rejected/UnsupportedValue"])
-        #expect(conditions([routes().http(conn: .overlay)]) == ["rejected/UnsupportedValue"])
+        let dialed = [Backend(id: "b1", target: .address("[200:db8::2]:8080"), weight: 1)]
+        #expect(conditions([routes().http(conn: .overlay, backends: dialed)]) == ["pending/BackendUnreachable"])
         #expect(conditions([routes().http(conn: .reverseRaw)]) == ["rejected/UnsupportedValue"])
         #expect(conditions([routes().tcp(5...5, kind: .udp)]) == ["deployed/Accepted"])
         #expect(

@@ -43,7 +43,7 @@ public struct Backend: Hashable, Sendable, SchemaValue {
     }
 
     /// Whether a text is `[` ip6 `]:` port with an address in 0200::/7 or 0400::/7.
-    static func isOverlayAddress(_ text: String) -> Bool {
+    public static func isOverlayAddress(_ text: String) -> Bool {
         let bytes = text.utf8
         guard bytes.first == 0x5B, let close = bytes.firstIndex(of: 0x5D) else { return false }
         let host = String(text[bytes.index(after: bytes.startIndex)..<close])

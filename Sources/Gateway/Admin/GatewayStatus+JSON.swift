@@ -53,7 +53,11 @@ extension GatewayStatus {
             let reason = period.isUsedUp ? "UsedUp" : period.isNear ? "NearLimit" : "Within"
             add("Allowance", !period.isNear, reason, "\(period.used) of \(period.limit) bytes until \(period.ends)")
         }
-        add("Connected", route.sessions > 0, route.sessions > 0 ? "AgentConnected" : "NoAgent", "")
+        if let proof = route.proof {
+            add("Proven", proof.isProven, proof.reason, proof.text)
+        } else {
+            add("Connected", route.sessions > 0, route.sessions > 0 ? "AgentConnected" : "NoAgent", "")
+        }
         return .object([
             "contract": .string(route.contract.hex), "exposure": .string(route.expose),
             "kind": .string(route.kind.rawValue),

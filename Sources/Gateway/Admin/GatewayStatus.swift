@@ -14,6 +14,8 @@ public struct GatewayStatus: Sendable {
         public var sessions: Int
         public var condition: RouteCondition?
         public var period: Period?
+        /// The proofs of an overlay contract; nil for one of agents.
+        var proof: OverlaySummary?
     }
 
     /// What was counted for a contract.
@@ -88,6 +90,7 @@ public struct GatewayStatus: Sendable {
         loops: [LoopStatus],
         unavailable: [LeasedPort: String],
         unreachable: Set<Identifier>,
+        standings: [OverlaySubject: OverlayStanding] = [:],
         visitors: SharedLoad,
         shared: [Identifier: SharedContract],
         now: Timestamp
@@ -140,12 +143,14 @@ public struct GatewayStatus: Sendable {
                 period: shared[$0.key]?.usage.status(at: now)
             )
         }
-        let conditions = index?.conditions(unavailable: unavailable, unreachable: unreachable) ?? []
+        let conditions =
+            index?.conditions(unavailable: unavailable, unreachable: unreachable, standings: standings) ?? []
         routes = Self.exposures(
             index?.publication.routes ?? [],
             conditions: Dictionary(uniqueKeysWithValues: conditions.map { ($0.contract, $0) }),
             sessions: sessions,
-            periods: shared.compactMapValues { $0.usage.status(at: now) }
+            periods: shared.compactMapValues { $0.usage.status(at: now) },
+            proofs: (index?.overlay ?? [:]).mapValues { OverlaySummary($0, standings) }
         )
     }
 
@@ -153,7 +158,8 @@ public struct GatewayStatus: Sendable {
         _ routes: [Route],
         conditions: [Identifier: RouteCondition],
         sessions: [Session],
-        periods: [Identifier: Period]
+        periods: [Identifier: Period],
+        proofs: [Identifier: OverlaySummary]
     ) -> [Exposure] {
         var list: [Exposure] = []
         var places: [String: Int] = [:]
@@ -172,7 +178,8 @@ public struct GatewayStatus: Sendable {
                         ports: [],
                         sessions: sessions.count { $0.contracts.contains(route.contract) },
                         condition: conditions[route.contract],
-                        period: periods[route.contract]
+                        period: periods[route.contract],
+                        proof: proofs[route.contract]
                     )
                 )
             }

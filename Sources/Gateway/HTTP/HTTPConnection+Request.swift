@@ -68,7 +68,7 @@ extension HTTPConnection {
         if ticket.route !== route {
             guard ticket.route.route.contract == route.route.contract,
                 ticket.route.route.expose.utf8.elementsEqual(route.route.expose.utf8),
-                route.backends.contains(where: { $0.key == ticket.agent })
+                route.has(ticket.backend)
             else { return false }
         }
         guard ticket.cutAt == nil, ticket.mayTakeMore else { return false }
@@ -88,14 +88,13 @@ extension HTTPConnection {
 
     /// Sends the request again on another stream, if it may be and was not tried too often. False when the visitor must be told.
     func retry() -> Bool {
-        guard let replay = exchange.replay, !exchange.hasAnswered, exchange.attempts < 3, let route = ticket?.route
-        else {
+        guard let replay = exchange.replay, !exchange.hasAnswered, exchange.attempts < 3, let ticket else {
             return false
         }
         guard
             case .permitted(let permit) = front.index.renew(
-                route.key,
-                agent: ticket?.agent ?? route.backends[0].key,
+                ticket.route.key,
+                backend: ticket.backend,
                 visitor: visitor.address,
                 at: front.wall
             )
@@ -131,7 +130,7 @@ extension Failure {
         case .suspended: self = .suspended
         case .suspendedByLaw: self = .legal
         case .ambiguous, .malformed: self = .malformed
-        case .noAgent: self = .noAgent
+        case .noAgent, .unproven: self = .noAgent
         case .limit, .rate: self = .limit
         case .quota: self = .quota
         case .overload: self = .overloaded

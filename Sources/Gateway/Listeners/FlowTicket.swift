@@ -12,8 +12,8 @@ protocol TicketHolder: AnyObject {
 /// A stream that was opened under a permit: what is asked again when the table changes. Loop-owned.
 final class FlowTicket {
     private(set) var route: ServedRoute
-    /// The agent that serves the stream.
-    let agent: PublicKey
+    /// The workload that serves the stream.
+    let backend: Backend.Target
     let visitor: IPAddress?
     /// Released with `end`, as the session is.
     private(set) var holder: (any TicketHolder)?
@@ -24,9 +24,17 @@ final class FlowTicket {
     /// When the stream is cut; nil while its permit holds.
     private(set) var cutAt: MonotonicNanoseconds?
 
-    init(_ permit: Permit, session: TunnelSession, visitor: IPAddress?, load: ContractLoad, holder: any TicketHolder) {
+    /// - Parameter session: the agent's; nil for a workload that the gateway dialed.
+    init(
+        _ permit: Permit,
+        backend: Backend.Target,
+        session: TunnelSession?,
+        visitor: IPAddress?,
+        load: ContractLoad,
+        holder: any TicketHolder
+    ) {
         route = permit.route
-        agent = session.key
+        self.backend = backend
         self.session = session
         self.visitor = visitor
         self.load = load
@@ -42,13 +50,25 @@ final class FlowTicket {
         session = nil
     }
 
-    /// Whether the agent's session takes more work: not while it goes away.
-    var mayTakeMore: Bool { session.map { $0.isOpen && !$0.isDraining } ?? false }
+    /// Whether the workload takes more work over the stream: not while the agent's session goes away.
+    var mayTakeMore: Bool {
+        switch backend {
+        case .key: session.map { $0.isOpen && !$0.isDraining } ?? false
+        case .address: place >= 0
+        }
+    }
 
     /// Asks whether the stream may go on. If not, it ends now when idle, else after the contract's `drain`.
-    func review(_ index: RoutingIndex, at now: Timestamp, _ monotonic: MonotonicNanoseconds) {
-        switch index.renew(route.key, agent: agent, visitor: visitor, at: now) {
-        case .permitted(let permit) where !load.isUsedUp:
+    ///
+    /// - Parameter holds: whether the proof of the workload still holds, which only those that the gateway dialed need.
+    func review(
+        _ index: RoutingIndex,
+        at now: Timestamp,
+        _ monotonic: MonotonicNanoseconds,
+        holds: (ServedRoute, Backend.Target) -> Bool
+    ) {
+        switch index.renew(route.key, backend: backend, visitor: visitor, at: now) {
+        case .permitted(let permit) where !load.isUsedUp && holds(permit.route, backend):
             route = permit.route
             cutAt = nil
         case .permitted, .refused:

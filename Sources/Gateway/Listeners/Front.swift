@@ -15,7 +15,7 @@ final class Front: Handler {
     private(set) var limits: GatewayLimits
     let registry: SessionRegistry
     let node: Identifier
-    private let core: GatewayCore
+    let core: GatewayCore
     private let clock: WallClock
     private(set) var index: RoutingIndex
     /// Seconds since 1970, as of the last sweep.
@@ -42,6 +42,8 @@ final class Front: Handler {
     var adminListeners: [Acceptor] = []
     var tunnels: [TunnelServer] = []
     var presence = AgentPresence()
+    /// Workloads that the gateway dials by itself.
+    let overlay = OverlayBackends()
     /// Called about once a second, on the first loop only.
     var onSweep: (() -> Void)?
 
@@ -91,6 +93,7 @@ final class Front: Handler {
     ) -> Opening {
         let route = permit.route
         let contract = route.contract
+        if contract.conn == .overlay { return dial(permit, visitor, holder: holder, owner: owner) }
         guard let session = session(for: route, visitor.address) else {
             guard visitor.hops < 2, let place = registry.loop(for: contract.id, backendKeys: route.backends.map(\.key))
             else {
@@ -98,11 +101,8 @@ final class Front: Handler {
             }
             return .elsewhere(place)
         }
-        let load = loads[contract.slot]
-        if loop.stuck.isOverloaded { return .refused(.overload) }
-        if load.isUsedUp { return .refused(.quota) }
-        if let rate = contract.connRate, !load.shared.load.admit(rate: rate, at: loop.now) { return .refused(.rate) }
-        guard load.shared.load.enter(limit: contract.conns) else { return .refused(.limit) }
+        let load = load(of: contract)
+        if let refusal = countIn(load, contract) { return .refused(refusal) }
         var request = StreamOpen(
             contract: contract.id,
             expose: route.route.expose,
@@ -115,8 +115,25 @@ final class Front: Handler {
             load.shared.load.leave()
             return .refused(.noAgent)
         }
-        let ticket = FlowTicket(permit, session: session, visitor: visitor.address, load: load, holder: holder)
+        let ticket = FlowTicket(
+            permit,
+            backend: .key(session.key),
+            session: session,
+            visitor: visitor.address,
+            load: load,
+            holder: holder
+        )
         return .opened(stream, ticket)
+    }
+
+    func load(of contract: ServedContract) -> ContractLoad { loads[contract.slot] }
+
+    /// Counts a stream in, within the limits of its contract; nil then.
+    func countIn(_ load: ContractLoad, _ contract: ServedContract) -> VisitorRefusal? {
+        if loop.stuck.isOverloaded { return .overload }
+        if load.isUsedUp { return .quota }
+        if let rate = contract.connRate, !load.shared.load.admit(rate: rate, at: loop.now) { return .rate }
+        return load.shared.load.enter(limit: contract.conns) ? nil : .limit
     }
 
     /// The session that takes the next stream of a route: by balance among agents, then the least busy of the agent's.
@@ -245,13 +262,21 @@ final class Front: Handler {
             if let load = loadsByID[id] { review(load) }
         }
         balancers = balancers.filter { index.byKey[$0.key] != nil }
+        overlay.keep { index.byKey[$0] != nil }
         forgetEnded()
         for tunnel in tunnels { tunnel.tableChanged() }
     }
 
     private func review(_ load: ContractLoad) {
         load.refusal = index.contract(load.id)?.refusal(at: wall)
-        for ticket in load.tickets { ticket.review(index, at: wall, loop.now) }
+        for ticket in load.tickets { ticket.review(index, at: wall, loop.now, holds: overlay.holds) }
+    }
+
+    /// Asks the streams of contracts whose backends stand otherwise than before.
+    func reviewOverlay(_ contracts: Set<Identifier>) {
+        for id in contracts {
+            if let load = loadsByID[id] { review(load) }
+        }
     }
 
     private func forgetEnded() {
@@ -296,6 +321,7 @@ final class Front: Handler {
         requests = RequestHeadParser(limit: limits.headerSize)
         strays = SourceLimit(burst: limits.unknownPerSecond * 10, perSecond: limits.unknownPerSecond)
         loop.stuck.limit = stuckBytes
+        overlay.desk?.recheck = UInt64(limits.overlayRecheckSeconds) * 1_000_000_000
         for tunnels in tunnels { tunnels.take(tunnel) }
     }
 

@@ -92,9 +92,9 @@ internal import Glibc
 
     /// As `read`, through the scratch of tunnel frames, so that the body may read other legs.
     @inline(__always)
-    func readFrames(_ body: (Span<UInt8>) -> Void) -> Outcome {
+    func readFrames(limit: Int = Loop.scratchSize, _ body: (Span<UInt8>) -> Void) -> Outcome {
         let outcome = unsafe read(
-            into: UnsafeMutableRawBufferPointer(start: loop.frameScratch, count: Loop.scratchSize)
+            into: UnsafeMutableRawBufferPointer(start: loop.frameScratch, count: min(limit, Loop.scratchSize))
         )
         if case .bytes(let count) = outcome {
             let pointer = unsafe loop.frameScratch.assumingMemoryBound(to: UInt8.self)

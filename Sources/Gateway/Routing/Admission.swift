@@ -102,11 +102,10 @@ struct Admission {
 
     private static func unsupported(_ route: Route) -> String? {
         switch route.conn {
-        case .reverseTLS: break
+        case .reverseTLS, .overlay: break
         case .reverseRaw:
             // The ledger lets no such contract pass; bytes that nobody encrypted never leave over a data connection.
             guard route.kind == .tls else { return "conn reverse-raw of expose \(route.expose), which is not tls" }
-        case .overlay: return "conn overlay"
         }
         if case .http(_, _, .terminate, _, _, _) = route.target { return "tls terminate of expose \(route.expose)" }
         return nil

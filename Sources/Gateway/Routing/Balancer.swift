@@ -1,8 +1,18 @@
 internal import Contracts
 
-/// Picks an agent for a new stream of one route, by weight, among those that are connected.
-struct Balancer {
-    private var current: [PublicKey: Int64] = [:]
+/// What tells the workloads of a route apart, and stays the same as long as one does.
+protocol BalancedKey: Hashable {
+    var bytes: [UInt8] { get }
+}
+
+extension PublicKey: BalancedKey {}
+
+/// Picks an agent for a new stream of one route.
+typealias Balancer = WeightedBalancer<PublicKey>
+
+/// Picks a workload for a new stream of one route, by weight, among those that are there.
+struct WeightedBalancer<Key: BalancedKey> {
+    private var current: [Key: Int64] = [:]
 
     /// The place in `candidates` of the agent that takes the next stream; nil when there is none.
     ///
@@ -10,7 +20,7 @@ struct Balancer {
     ///   - candidates: connected agents with their weight and the streams they serve now.
     ///   - visitor: for client-ip, what stays the same for one visitor.
     mutating func pick(
-        _ candidates: [(key: PublicKey, weight: Int64, streams: Int)],
+        _ candidates: [(key: Key, weight: Int64, streams: Int)],
         _ balance: Balance,
         visitor: IPAddress?
     ) -> Int? {
@@ -29,7 +39,7 @@ struct Balancer {
     }
 
     /// Smooth weighted round-robin: the heaviest agent does not get its share in one row.
-    private mutating func smooth(_ candidates: [(key: PublicKey, weight: Int64, streams: Int)]) -> Int {
+    private mutating func smooth(_ candidates: [(key: Key, weight: Int64, streams: Int)]) -> Int {
         var total: Int64 = 0
         var best = 0
         var bestValue = Int64.min
@@ -44,7 +54,7 @@ struct Balancer {
     }
 
     /// Weighted rendezvous hashing: when an agent goes, only its own visitors move.
-    private static func score(_ candidate: (key: PublicKey, weight: Int64, streams: Int), _ visitor: IPAddress?)
+    private static func score(_ candidate: (key: Key, weight: Int64, streams: Int), _ visitor: IPAddress?)
         -> Double
     {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325

@@ -16,8 +16,10 @@ public enum VisitorRefusal: String, Hashable, Sendable, CaseIterable {
     case stale
     /// The target reads as another route once it is normalised.
     case ambiguous
-    /// No agent of the contract is connected.
+    /// No agent of the contract is connected, or none of its overlay backends answers.
     case noAgent
+    /// No overlay backend of the contract has proven that it belongs to it.
+    case unproven
     /// The contract's or the gateway's limit of connections.
     case limit
     /// The contract's rate of new connections.
@@ -86,9 +88,14 @@ extension RoutingIndex {
 
     /// May a flow that was permitted before, and runs to this agent, go on?
     func renew(_ key: RouteKey, agent: PublicKey, visitor: IPAddress?, at now: Timestamp) -> Decision {
+        renew(key, backend: .key(agent), visitor: visitor, at: now)
+    }
+
+    /// May a flow that was permitted before, and runs to this workload, go on?
+    func renew(_ key: RouteKey, backend: Backend.Target, visitor: IPAddress?, at now: Timestamp) -> Decision {
         let decision = decide(byKey[key], visitor, now)
         guard case .permitted(let permit) = decision else { return decision }
-        guard permit.route.backends.contains(where: { $0.key == agent }) else {
+        guard permit.route.has(backend) else {
             return .refused(.unknown, permit.route.contract)
         }
         return decision

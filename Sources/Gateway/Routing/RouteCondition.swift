@@ -34,14 +34,20 @@ extension RoutingIndex {
     /// - Parameters:
     ///   - unavailable: leased ports that could not be bound, with the reason.
     ///   - unreachable: contracts that have had no agent for longer than a restart takes.
-    func conditions(unavailable: [LeasedPort: String], unreachable: Set<Identifier>) -> [RouteCondition] {
-        verdicts.compactMap { condition(of: $0, unavailable, unreachable) }
+    ///   - standings: where overlay backends stand.
+    func conditions(
+        unavailable: [LeasedPort: String],
+        unreachable: Set<Identifier>,
+        standings: [OverlaySubject: OverlayStanding] = [:]
+    ) -> [RouteCondition] {
+        verdicts.compactMap { condition(of: $0, unavailable, unreachable, standings) }
     }
 
     private func condition(
         of verdict: ContractVerdict,
         _ unavailable: [LeasedPort: String],
-        _ unreachable: Set<Identifier>
+        _ unreachable: Set<Identifier>,
+        _ standings: [OverlaySubject: OverlayStanding]
     ) -> RouteCondition? {
         let (id, version) = (verdict.contract, verdict.version)
         guard verdict.mode != .suspended else { return nil }
@@ -72,6 +78,7 @@ extension RoutingIndex {
                 "hosts outside this gateway's domains need a proof by DNS"
             )
         }
+        if let refused = overlayRefusal(of: verdict, standings) { return refused }
         if verdict.mode == .rejected {
             // What stood in the way is gone. The ledger must forget the rejection before the contract is served.
             return RouteCondition(id, version, .pending, .backendUnreachable, "no longer rejected; about to be served")
@@ -79,7 +86,11 @@ extension RoutingIndex {
         if unreachable.contains(id) {
             return RouteCondition(id, version, .error, .backendUnreachable, "no agent is connected to this gateway")
         }
-        let note = verdict.unproven == 0 ? "" : "\(verdict.unproven) hosts need a proof by DNS and are not served"
+        let notes = [
+            verdict.unproven == 0 ? nil : "\(verdict.unproven) hosts need a proof by DNS and are not served",
+            overlayNote(of: id, standings),
+        ]
+        let note = notes.compactMap(\.self).joined(separator: "; ")
         return RouteCondition(id, version, .deployed, .accepted, note)
     }
 }

@@ -4,6 +4,7 @@ extension RoutingIndex {
     /// Why an agent may not serve a contract here; nil when it may. In the grace period agents stay.
     func refusal(agent key: PublicKey, contract id: Identifier, at now: Timestamp) -> RefusalCode? {
         if let contract = contract(id) {
+            guard contract.conn != .overlay else { return .modeMismatch }
             guard contract.keys.contains(key) else { return .keyNotBackend }
             switch contract.refusal(at: now) {
             case nil, .grace?: return nil

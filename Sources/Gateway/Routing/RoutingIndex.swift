@@ -15,6 +15,8 @@ struct RoutingIndex: Sendable {
     let byKey: [RouteKey: ServedRoute]
     /// Slots of the contracts that are taken.
     let slots: [Identifier: Int]
+    /// Backends that the gateway dials, of every overlay contract of the table, taken or not.
+    let overlay: [Identifier: [OverlayBackend]]
     /// What became of every contract of the table.
     let verdicts: [ContractVerdict]
 
@@ -36,7 +38,12 @@ struct RoutingIndex: Sendable {
         var names: [String: ServedRoute] = [:]
         var hosts: [String: [(path: String, value: ServedRoute)]] = [:]
         var keys: [Identifier: Set<PublicKey>] = [:]
+        var overlay: [Identifier: [OverlayBackend]] = [:]
         for route in publication.routes {
+            for backend in OverlayBackend.all(of: route)
+            where overlay[route.contract]?.contains(where: { $0.subject == backend.subject }) != true {
+                overlay[route.contract, default: []].append(backend)
+            }
             for backend in route.backends {
                 if case .key(let key) = backend.target { keys[route.contract, default: []].insert(key) }
             }
@@ -62,6 +69,7 @@ struct RoutingIndex: Sendable {
         self.contracts = contracts
         self.routes = routes
         self.slots = slots
+        self.overlay = overlay
         self.byKey = byKey
         self.ports = ports
         http = HostIndex(hosts.map { ($0.key, PathIndex($0.value)) }, seed: seed)

@@ -93,6 +93,8 @@ final class ServedRoute: Sendable {
     let key: RouteKey
     /// Keys of the agents that may serve it, with their weights.
     let backends: [(key: PublicKey, weight: Int64)]
+    /// Workloads that the gateway dials, of an overlay contract.
+    let overlay: [OverlayBackend]
     /// Index over the routes of this table, for what loops keep beside them.
     let slot: Int
 
@@ -105,7 +107,11 @@ final class ServedRoute: Sendable {
             if case .key(let key) = backend.target { return (key, backend.weight) }
             return nil
         }
+        overlay = OverlayBackend.all(of: route)
     }
+
+    /// Whether a workload is one of the route's.
+    func has(_ backend: Backend.Target) -> Bool { route.backends.contains { $0.target == backend } }
 
     /// Whether a visitor's address may use the route: deny wins, and an allow list that does not name it refuses.
     func admits(_ address: IPAddress?) -> Bool {

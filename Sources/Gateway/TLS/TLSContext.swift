@@ -14,9 +14,11 @@ enum TLSRole: Sendable {
     static let tunnelProtocol = "webgw-tunnel/1"
 
     let role: TLSRole
+    /// The protocol that both sides have to agree on; nil where none is asked for.
+    let agreedProtocol: String?
     // OpenSSL counts references and locks inside; the object is not changed after the initializer.
     nonisolated(unsafe) let context: OpaquePointer
-    private let identity: TLSIdentity
+    private let identity: TLSIdentity?
 
     /// Settings for the tunnel. The gateway (server) prefers AES-128-GCM, whatever the agent's order is.
     init(tunnel role: TLSRole, identity: TLSIdentity) throws(TLSError) {
@@ -24,6 +26,7 @@ enum TLSRole: Sendable {
         unsafe self.context = context
         self.role = role
         self.identity = identity
+        agreedProtocol = Self.tunnelProtocol
         unsafe SSL_CTX_set_options(context, webgw_option_flags())
         let isSet =
             unsafe webgw_ctx_min_version(context, TLS1_3_VERSION) == 1
@@ -58,6 +61,23 @@ enum TLSRole: Sendable {
                 nil
             )
         }
+    }
+
+    /// Settings of a client that takes any server certificate, as of a workload that is asked for a proof in the body: TLS 1.2 or 1.3, no
+    /// certificate of its own, no sessions.
+    init(anyServer: Void) throws(TLSError) {
+        guard let context = unsafe SSL_CTX_new(TLS_method()) else { throw TLSError("context") }
+        unsafe self.context = context
+        role = .client
+        identity = nil
+        agreedProtocol = nil
+        guard unsafe webgw_ctx_min_version(context, TLS1_2_VERSION) == 1 else {
+            let error = TLSError("settings")
+            unsafe SSL_CTX_free(context)
+            throw error
+        }
+        _ = unsafe webgw_ctx_sessions_off(context)
+        unsafe SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
     }
 
     deinit { unsafe SSL_CTX_free(context) }

@@ -62,8 +62,8 @@ internal import Glibc
     func handshake() -> Progress {
         let status = unsafe SSL_do_handshake(connection)
         if status == 1 {
-            guard unsafe Self.agreedProtocol(connection) == TLSContext.tunnelProtocol else {
-                return .failed(TLSError("handshake", reason: "the peer does not speak \(TLSContext.tunnelProtocol)"))
+            if let wanted = context.agreedProtocol, unsafe Self.agreedProtocol(connection) != wanted {
+                return .failed(TLSError("handshake", reason: "the peer does not speak \(wanted)"))
             }
             isEstablished = true
             return .done

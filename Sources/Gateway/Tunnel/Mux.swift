@@ -180,7 +180,7 @@ final class Mux: Handler {
         }
         let id = lastStream == 0 ? 1 : lastStream + 2
         lastStream = id
-        let stream = Stream(id: id, flow: flow, window: initialWindow, mux: self)
+        let stream = Stream(id: id, flow: flow, window: initialWindow, carrier: self)
         stream.owner = owner
         streams[id] = stream
         flow.opened += 1
@@ -190,7 +190,7 @@ final class Mux: Handler {
 
     /// Makes the stream of an OPEN (agent side).
     func accept(_ id: UInt32, flow: ContractFlow) -> Stream {
-        let stream = Stream(id: id, flow: flow, window: initialWindow, mux: self)
+        let stream = Stream(id: id, flow: flow, window: initialWindow, carrier: self)
         streams[id] = stream
         flow.opened += 1
         return stream

@@ -51,7 +51,7 @@ final class Stream: RateMember {
     let id: UInt32
     /// What the stream shares with the others of its contract: counters and the contract's rate.
     let flow: ContractFlow
-    private let mux: Mux
+    private let carrier: any StreamCarrier
     /// Who takes the bytes; set right after opening, released when the stream ends.
     var owner: (any StreamOwner)?
     private var window: ReceiveWindow
@@ -68,15 +68,15 @@ final class Stream: RateMember {
     private var isInLineToSend = false
     private var isInLineToReceive = false
 
-    init(id: UInt32, flow: ContractFlow, window: Int, mux: Mux) {
+    init(id: UInt32, flow: ContractFlow, window: Int, carrier: any StreamCarrier) {
         self.id = id
         self.flow = flow
-        self.mux = mux
+        self.carrier = carrier
         self.window = ReceiveWindow(size: window)
         sendWindow = Int32(window)
     }
 
-    var loop: Loop { mux.loop }
+    var loop: Loop { carrier.loop }
 
     // MARK: Sending
 
@@ -88,7 +88,7 @@ final class Stream: RateMember {
             let room = roomToSend()
             guard room > 0 else { break }
             let count = min(room, Frame.longestData, bytes.count - sent)
-            mux.stage(.data, stream: id, bytes.extracting(sent..<(sent + count)))
+            carrier.stage(.data, stream: id, bytes.extracting(sent..<(sent + count)))
             sendWindow -= Int32(count)
             flow.didSend(count)
             sent += count
@@ -104,12 +104,12 @@ final class Stream: RateMember {
             wantsToSend = true
             return false
         }
-        guard mux.hasRoom(forDatagram: bytes.count) else {
+        guard carrier.hasRoom(forDatagram: bytes.count) else {
             wantsToSend = true
-            mux.block(self)
+            carrier.block(self)
             return false
         }
-        mux.stage(.datagram, stream: id, bytes)
+        carrier.stage(.datagram, stream: id, bytes)
         flow.didSend(bytes.count)
         return true
     }
@@ -130,7 +130,7 @@ final class Stream: RateMember {
         guard !isClosed, !didFinish else { return .failed }
         let room = roomToSend()
         guard room > 0 else { return .blocked }
-        switch mux.fill(from: leg, stream: id, limit: min(room, limit)) {
+        switch carrier.fill(from: leg, stream: id, limit: min(room, limit)) {
         case .bytes(let count):
             sendWindow -= Int32(count)
             flow.didSend(count)
@@ -154,10 +154,10 @@ final class Stream: RateMember {
                 return 0
             }
         }
-        room = min(room, mux.roomForData())
+        room = min(room, carrier.roomForData())
         if room == 0 {
             wantsToSend = true
-            mux.block(self)
+            carrier.block(self)
         }
         return room
     }
@@ -166,14 +166,14 @@ final class Stream: RateMember {
     func finish() {
         guard !isClosed, !didFinish else { return }
         didFinish = true
-        mux.stage(.finish, stream: id)
+        carrier.stage(.finish, stream: id)
         closeIfDone()
     }
 
     /// Ends both directions at once; the owner is not told.
     func reset(_ code: ResetCode) {
         guard !isClosed else { return }
-        mux.stageReset(stream: id, code)
+        carrier.stageReset(stream: id, code)
         close()
     }
 
@@ -181,7 +181,7 @@ final class Stream: RateMember {
     func credit(_ count: UInt32) -> Bool {
         guard Int64(sendWindow) + Int64(count) <= Int64(Int32.max) else { return false }
         sendWindow += Int32(count)
-        if wantsToSend { mux.block(self) }
+        if wantsToSend { carrier.block(self) }
         return true
     }
 
@@ -220,7 +220,7 @@ final class Stream: RateMember {
             if let kept {
                 guard kept.append(rest) else { return overBudget() }
             } else {
-                kept = StuckBytes(rest, loop: mux.loop)
+                kept = StuckBytes(rest, loop: carrier.loop)
                 guard kept != nil else { return overBudget() }
             }
         }
@@ -261,7 +261,10 @@ final class Stream: RateMember {
         let before = kept.count
         let isEmpty = kept.offer(atMost: allowed) { owner.receive($0) }
         let taken = before - kept.count
-        if isEmpty { self.kept = nil }
+        if isEmpty {
+            self.kept = nil
+            carrier.tookAll(self)
+        }
         if let pacer = flow.receiving {
             pacer.charge(taken)
             if !isEmpty, taken == allowed { pacer.wait(self) }
@@ -321,13 +324,13 @@ final class Stream: RateMember {
 
     private func took(_ count: Int) {
         guard count > 0, !isClosed, !peerFinished else { return }
-        let mux = mux
+        let carrier = carrier
         let isDue = window.isDue(after: count)
         let keepsUp = kept == nil
-        let grant = window.take(count, now: mux.loop.now, roundTrip: isDue ? mux.roundTrip : 0) { more in
-            keepsUp && mux.mayGrow(by: more)
+        let grant = window.take(count, now: carrier.loop.now, roundTrip: isDue ? carrier.roundTrip : 0) { more in
+            keepsUp && carrier.mayGrow(by: more)
         }
-        if grant > 0 { mux.stageWindow(stream: id, grant) }
+        if grant > 0 { carrier.stageWindow(stream: id, grant) }
     }
 
     // MARK: Ending
@@ -344,6 +347,6 @@ final class Stream: RateMember {
         isClosed = true
         kept = nil
         owner = nil
-        mux.forget(self, grown: Int(window.size) - mux.initialWindow)
+        carrier.forget(self, grown: Int(window.size) - carrier.initialWindow)
     }
 }

@@ -92,6 +92,7 @@ struct GatewaySettings: Equatable {
           slow_time: \(Quantities.text(.seconds(file.limits.slowSeconds)))
           idle: \(Quantities.text(.seconds(file.limits.idleSeconds)))
           stuck_bytes: \(Quantities.text(bytes: Int64(file.limits.stuckBytes)))
+          overlay_recheck: \(Quantities.text(.seconds(file.limits.overlayRecheckSeconds)))
         usage:
           report_every: \(Quantities.text(.seconds(file.usage.reportSeconds)))
           confirm_every: \(Quantities.text(.seconds(file.usage.confirmSeconds)))
@@ -141,6 +142,7 @@ struct GatewaySettings: Equatable {
                     ("header_time_seconds", .integer(Int64(file.limits.headerSeconds))),
                     ("idle_seconds", .integer(Int64(file.limits.idleSeconds))),
                     ("stuck_bytes", .integer(Int64(file.limits.stuckBytes))),
+                    ("overlay_recheck_seconds", .integer(Int64(file.limits.overlayRecheckSeconds))),
                 ])
             ),
             (

@@ -102,7 +102,7 @@ final class Deployment {
             "\(name)-offer.yaml",
             """
             kinds: [http, tcp, tls, udp]
-            modes: [reverse-tls]
+            modes: [overlay, reverse-tls]
             tcp: [{ from: \(range.lowerBound), to: \(range.upperBound) }]
             bps: 100Gbit
             udp: [{ from: \(range.lowerBound), to: \(range.upperBound) }]

@@ -105,7 +105,15 @@ struct BackendReader {
             let weight = try members["weight"]?.integer(1...1000) ?? 100
             let target: Backend.Target
             if isOverlay {
-                target = .address(try members.required("address", of: element).string())
+                let place = try members.required("address", of: element)
+                let text = try place.string()
+                guard Backend.isOverlayAddress(text) else {
+                    throw place.failure(
+                        "must be an address of the Planetary network with its port, in 0200::/7 or 0400::/7 and as short as it can be "
+                            + "written, such as \"[200:db8::2]:8080\"; other networks, IPv4 and names are refused"
+                    )
+                }
+                target = .address(text)
             } else {
                 target = .key(try members.required("key", of: element).publicKey())
             }

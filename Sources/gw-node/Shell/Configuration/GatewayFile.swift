@@ -134,7 +134,7 @@ struct GatewayFile: Equatable {
     private mutating func readLimits(_ value: ConfigurationValue) throws(CommandFailure) {
         let members = try value.members([
             "connections", "handshakes_per_second", "all_handshakes_per_second", "unknown_per_second", "header_size",
-            "header_time", "slow_time", "idle", "stuck_bytes",
+            "header_time", "slow_time", "idle", "stuck_bytes", "overlay_recheck",
         ])
         if let place = members["connections"] { limits.connections = Int(try place.integer(1...10_000_000)) }
         if let place = members["handshakes_per_second"] {
@@ -150,6 +150,9 @@ struct GatewayFile: Equatable {
         if let place = members["header_size"] { limits.headerSize = Int(try place.byteCount(1 << 10...65_535)) }
         if let place = members["header_time"] { limits.headerSeconds = UInt32(try place.seconds(1...300)) }
         if let place = members["idle"] { limits.idleSeconds = UInt32(try place.seconds(1...86_400)) }
+        if let place = members["overlay_recheck"] {
+            limits.overlayRecheckSeconds = UInt32(try place.seconds(1...86_400))
+        }
         if let place = members["stuck_bytes"] { limits.stuckBytes = Int(try place.byteCount(1 << 20...1 << 40)) }
     }
 }

@@ -9,7 +9,7 @@ struct OfferFile {
         bps: 1_000_000_000,
         conns: 10_000,
         kinds: [.http, .tcp, .tls, .udp],
-        modes: [.reverseRaw, .reverseTLS],
+        modes: [.overlay, .reverseRaw, .reverseTLS],
         // XXX is ISO 4217's code for "no currency".
         price: Price(currency: "XXX", gib: "0", hour: "0"),
         tcp: [PortRange(from: 20_000, to: 29_999)],
