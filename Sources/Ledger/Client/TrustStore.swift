@@ -113,33 +113,33 @@ final class TrustStore: Sendable {
     // MARK: Reading
 
     private func load(_ file: String) throws(TrustStoreError) -> (TrustedPosition, ContractState) {
-        let position: TrustedPosition?
-        let rows: [(key: String, value: [UInt8])]
         do {
-            (position, rows) = try queue.read { database in
-                let application = try Int.fetchOne(database, sql: "PRAGMA application_id")
-                guard application == Self.applicationID else { return (nil, []) }
-                var rows: [(key: String, value: [UInt8])] = []
-                let cursor = try Row.fetchCursor(database, sql: "SELECT key, value FROM state ORDER BY key")
-                while let row = try cursor.next() {
-                    rows.append(
-                        (try row.decode(forColumn: "key"), Array(try row.decode(Data.self, forColumn: "value")))
-                    )
-                }
-                return (try TrustRow.read(database), rows)
-            }
+            return try queue.read { try Self.checked($0, file) }
+        } catch let error as TrustStoreError {
+            throw error
         } catch {
             throw Self.corrupt(file, Self.describe(error))
         }
-        guard let position else { throw Self.corrupt(file, "its trusted position is missing or fails its check value") }
+    }
+
+    /// Position and state of a file, after every check of them.
+    static func checked(_ database: Database, _ file: String) throws -> (TrustedPosition, ContractState) {
+        guard try Int.fetchOne(database, sql: "PRAGMA application_id") == applicationID,
+            let position = try TrustRow.read(database)
+        else { throw corrupt(file, "its trusted position is missing or fails its check value") }
+        var rows: [(key: String, value: [UInt8])] = []
+        let cursor = try Row.fetchCursor(database, sql: "SELECT key, value FROM state ORDER BY key")
+        while let row = try cursor.next() {
+            rows.append((try row.decode(forColumn: "key"), Array(try row.decode(Data.self, forColumn: "value"))))
+        }
         var state: ContractState
         do {
             state = try ContractState(rows: rows, size: position.size, outcomes: position.outcomes)
         } catch {
-            throw Self.corrupt(file, "its state rows cannot be read: \(error)")
+            throw corrupt(file, "its state rows cannot be read: \(error)")
         }
         guard state.stateRoot() == position.stateRoot else {
-            throw Self.corrupt(file, "its state rows do not give the state root of its trusted position")
+            throw corrupt(file, "its state rows do not give the state root of its trusted position")
         }
         _ = state.takeChanges()
         return (position, state)

@@ -59,10 +59,14 @@ public struct WhyQuestion: Sendable {
             _ = try replay.judge(leaves.checkpoint, dev: options.dev, localNow: options.localNow).get()
             guard let state = reached else { throw AuditRoutes.Refusal.unsupported(replay.state.size) }
             var history = WhyHistory(subject, state: state)
-            try await Self.read(codes, leaves, source, into: &history)
-            let time = time ?? state.now
-            let judge = WhyJudge(subject: subject, state: state, history: history, time: time, visitor: visitor)
-            return WhyReport(subject: subject, height: height, time: time, answers: judge.answers(node: node))
+            try await Self.read(codes, into: &history) { bundle in
+                let path = leaves.path(bundle: bundle)
+                guard let found = try await source.leaves(path), leaves.verify(found, bundle: bundle) != nil else {
+                    throw AuditFailure(.entriesMismatch, "\(path) does not hold the leaves of the checkpoint")
+                }
+                return found
+            }
+            return report(state, history, height, state.now)
         } catch let failure as AuditFailure {
             throw AuditRoutes.Refusal.failed(failure)
         } catch let error as LogUnreadable {
@@ -70,24 +74,30 @@ public struct WhyQuestion: Sendable {
         }
     }
 
-    /// Reads the effective entries, each bundle proven anew.
-    private static func read(
+    func report(
+        _ state: ContractState,
+        _ history: WhyHistory,
+        _ height: UInt64,
+        _ standard: Timestamp
+    ) -> WhyReport {
+        let time = time ?? standard
+        let judge = WhyJudge(subject: subject, state: state, history: history, time: time, visitor: visitor)
+        return WhyReport(subject: subject, height: height, time: time, answers: judge.answers(node: node))
+    }
+
+    /// Reads the effective entries of the bundles that were proven.
+    static func read(
         _ codes: [Code],
-        _ leaves: VerifiedLeaves,
-        _ source: any LogSource,
-        into history: inout WhyHistory
+        into history: inout WhyHistory,
+        bundle: (Int) async throws -> [[UInt8]]
     ) async throws {
-        var index: UInt64 = 0
-        for bundle in 0..<leaves.bundleCount where index < UInt64(codes.count) {
-            let path = leaves.path(bundle: bundle)
-            guard let found = try await source.leaves(path), leaves.verify(found, bundle: bundle) != nil else {
-                throw AuditFailure(.entriesMismatch, "\(path) does not hold the leaves of the checkpoint", index: index)
-            }
-            for leaf in found.prefix(codes.count - Int(index)) {
-                if codes[Int(index)] == .ok {
+        var index = 0
+        while index < codes.count {
+            for leaf in try await bundle(index / TilePath.fullWidth).prefix(codes.count - index) {
+                if codes[index] == .ok {
                     let parsed = ParsedEntry(leaf: leaf)
                     if case .entry(let entry) = parsed {
-                        history.take(entry, EntrySummary(parsed, index: index, code: .ok))
+                        history.take(entry, EntrySummary(parsed, index: UInt64(index), code: .ok))
                     }
                 }
                 index += 1

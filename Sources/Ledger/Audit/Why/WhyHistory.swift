@@ -32,6 +32,14 @@ struct WhyHistory {
         )
     }
 
+    /// What a state alone tells: the live contracts that name the subject, in the order of their creation. No entries.
+    init(unread subject: WhySubject, _ state: ContractState) {
+        self.init(subject, state: state)
+        let live = state.contracts.filter { $0.1.spec.map(subject.isNamed) == true }
+        candidates = live.sorted { $0.1.index < $1.1.index }.map(\.0)
+        for (contract, row) in live { gateways[contract] = row.spec?.gateways }
+    }
+
     /// Takes an entry that took effect.
     mutating func take(_ entry: Entry, _ summary: EntrySummary) {
         switch entry.body {

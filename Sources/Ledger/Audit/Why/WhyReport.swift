@@ -40,6 +40,9 @@ public struct WhyReport: Sendable {
     /// At least one: served ones first, then those that come closest.
     public let answers: [Answer]
 
+    /// Why the entries could not be read; the answer then names none. Nil when they were read.
+    public internal(set) var unread: String?
+
     /// The answer that stands for all.
     public var decisive: Answer { answers[0] }
 
@@ -49,6 +52,7 @@ public struct WhyReport: Sendable {
         object["subject"] = .string("\(subject)")
         object["height"] = .integer(Int64(height))
         object["time"] = .integer(time)
+        object["unread"] = unread.map { .string($0) }
         if answers.count > 1 { object["nodes"] = .array(answers.map { .object($0.json) }) }
         return .object(object)
     }
