@@ -51,16 +51,22 @@ let package = Package(
             pkgConfig: "libcurl",
             providers: [.apt(["libcurl4-openssl-dev"])]
         ),
+        .systemLibrary(
+            name: "CZlib",
+            path: "Sources/Ledger/Service/CZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"])]
+        ),
         .target(
             name: "Ledger",
             dependencies: [
-                "Contracts", "CCurl", crypto, logging, hummingbird, lifecycle,
+                "Contracts", "CCurl", "CZlib", crypto, logging, hummingbird, lifecycle,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ] + nio,
-            exclude: ["Client/CCurl"],
+            exclude: ["Client/CCurl", "Service/CZlib"],
             swiftSettings: settings
         ),
         .systemLibrary(name: "CLinux", path: "Sources/Gateway/Loop/CLinux"),
@@ -113,7 +119,10 @@ let package = Package(
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["gw-node", "Contracts", "Ledger", "TestSupport", crypto],
+            dependencies: [
+                "gw-node", "Contracts", "Ledger", "TestSupport", crypto,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(name: "CommandTests", dependencies: ["gw-node", "TestSupport"], swiftSettings: settings),

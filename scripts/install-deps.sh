@@ -38,7 +38,7 @@ install_packages() {
 
 # What the build itself needs.
 # shellcheck disable=SC2034
-BUILD_PACKAGES=(libssl-dev libsqlite3-dev libcurl4-openssl-dev pkg-config)
+BUILD_PACKAGES=(libssl-dev libsqlite3-dev libcurl4-openssl-dev zlib1g-dev pkg-config)
 
 need_swift() {
     if ! command -v swift >/dev/null; then

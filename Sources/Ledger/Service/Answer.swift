@@ -34,6 +34,13 @@ struct Answer {
         body = problem.body
     }
 
+    /// A good answer whose body is gzip.
+    static func gzip(_ headers: HTTPFields, _ body: [UInt8]) -> Answer {
+        var answer = Answer(.ok, headers: headers, body: body)
+        answer.headers[.contentEncoding] = "gzip"
+        return answer
+    }
+
     func response(isHead: Bool) -> Response {
         var headers = headers
         headers[.xContentTypeOptions] = "nosniff"

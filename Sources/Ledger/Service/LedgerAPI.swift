@@ -19,6 +19,7 @@ struct LedgerAPI: HTTPResponder {
     let limiter: RateLimiter
     let snapshots: SnapshotKeeper
     let readModel = ReadModel()
+    private let compressed: CompressedBundles
     let logger: Logger
 
     init(
@@ -35,6 +36,7 @@ struct LedgerAPI: HTTPResponder {
         self.snapshots = snapshots
         self.limits = limits
         self.logger = logger
+        compressed = CompressedBundles(capacity: limits.compressedBytes)
         limiter = RateLimiter(
             perSecond: limits.submissionsPerSecond,
             burst: limits.submissionBurst,
@@ -79,7 +81,7 @@ struct LedgerAPI: HTTPResponder {
         switch resource {
         case .checkpoint: return try await checkpoint(request)
         case .list(let kind): return try await list(kind, request)
-        case .tile(let path): return try await tile(path)
+        case .tile(let path): return try await tile(path, request)
         case .receipt(let index): return try await receipt(index)
         case .transaction(let id): return try await transaction(id)
         case .description: return try description()
@@ -129,7 +131,7 @@ struct LedgerAPI: HTTPResponder {
         )
     }
 
-    private func tile(_ path: TilePath) async throws -> Answer {
+    private func tile(_ path: TilePath, _ request: Request) async throws -> Answer {
         // Nothing behind the published checkpoint is shown, although it may be committed already.
         let size = try published().size
         var items = size
@@ -138,20 +140,25 @@ struct LedgerAPI: HTTPResponder {
         guard !overflows, first < items, UInt64(path.width) <= items - first else {
             throw Problem(.notFound("the published log of \(size) entries has no such tile"))
         }
-        let body: [UInt8]
-        switch path.content {
-        case .entries:
-            body = EntryBundle.encode(try await store.leaves(bundle: path.index, width: path.width))
-        case .hashes(let level):
-            body = try await store.tile(level: level, index: path.index, width: path.width)
+        var headers: HTTPFields = [
+            .contentType: "application/octet-stream", .cacheControl: "public, max-age=31536000, immutable",
+        ]
+        guard case .hashes(let level) = path.content else {
+            headers[.vary] = "Accept-Encoding"
+            guard Negotiation.acceptsGzip(request.headers[values: .acceptEncoding]) else {
+                return Answer(.ok, headers: headers, body: try await bundle(path))
+            }
+            if let body = compressed.kept(path) { return .gzip(headers, body) }
+            let plain = try await bundle(path)
+            if let body = await compressed.compress(plain, of: path) { return .gzip(headers, body) }
+            return Answer(.ok, headers: headers, body: plain)
         }
-        return Answer(
-            .ok,
-            headers: [
-                .contentType: "application/octet-stream", .cacheControl: "public, max-age=31536000, immutable",
-            ],
-            body: body
-        )
+        let body = try await store.tile(level: level, index: path.index, width: path.width)
+        return Answer(.ok, headers: headers, body: body)
+    }
+
+    private func bundle(_ path: TilePath) async throws -> [UInt8] {
+        EntryBundle.encode(try await store.leaves(bundle: path.index, width: path.width))
     }
 
     private func receipt(_ index: UInt64) async throws -> Answer {

@@ -29,6 +29,23 @@ enum Negotiation {
         return best?.allows ?? false
     }
 
+    /// Whether Accept-Encoding fields ask for gzip (RFC 9110 12.5.3); none asks for nothing.
+    static func acceptsGzip(_ fields: [String]) -> Bool {
+        var (named, any): (Bool?, Bool?)
+        for coding in fields.flatMap({ $0.split(separator: ",") }) {
+            let parts = coding.split(separator: ";").map(trimmed)
+            guard let name = parts.first else { continue }
+            let weight = parts.dropFirst().first { $0.lowercased().hasPrefix("q=") }
+            let isWanted = weight.map { Double(String($0.dropFirst(2))) ?? 0 > 0 } ?? true
+            if name.isEqual("gzip") || name.isEqual("x-gzip") {
+                named = isWanted
+            } else if name == "*" {
+                any = isWanted
+            }
+        }
+        return named ?? any ?? false
+    }
+
     /// Whether an If-None-Match field names the tag.
     static func isKnown(_ fields: [String], tag: String) -> Bool {
         let known = ["*", "\"\(tag)\"", "W/\"\(tag)\""]

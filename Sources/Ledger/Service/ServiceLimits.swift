@@ -53,6 +53,10 @@ public struct ServiceLimits: Sendable, Hashable {
     /// Client addresses whose rate is remembered; the longest silent one is forgotten first.
     public var rememberedAddresses = 16_384
 
+    /// Entry bundles in gzip that are kept in memory, in bytes: about 500 full ones, so that gateways that catch up together
+    /// cost one compression of each bundle.
+    public var compressedBytes = 32 << 20
+
     /// Entries between two snapshots of the state; 0 takes none. What follows a snapshot is folded by whoever starts from
     /// it, at most a few seconds of work.
     public var snapshotEvery: UInt64 = 65_536
