@@ -91,6 +91,24 @@ struct LogTamperTests {
         #expect(try await pack.replay(log, pack.options()).failures.first?.code == "manifest.invalid")
     }
 
+    @Test("codes that no entry had may be listed with 0; any other count is a difference")
+    func zeroCounts() async throws {
+        let pack = LogPack.named("public-upgrade")
+        var log = MemoryLog(files: try pack.files())
+        log.files["MANIFEST"] = nil
+        let expect = String(decoding: try #require(log.files["expect.json"]), as: UTF8.self)
+        let place = try #require(expect.range(of: #""codes":"#)).upperBound
+        let brace = try #require(expect[place...].firstIndex(of: "{"))
+        func replay(_ member: String) async throws -> AuditReport.Verdict {
+            let text = expect[...brace] + member + expect[expect.index(after: brace)...]
+            log.files["expect.json"] = Array(text.utf8)
+            return try await pack.replay(log, pack.options(manifestKey: false)).verdict
+        }
+        #expect(try await replay(#""tx.expired": 0,"#) == .unsupported)
+        #expect(try await replay(#""tx.expired": 1,"#) == .different)
+        #expect(try await replay(#""ok": 0,"#) == .different)
+    }
+
     @Test("believes neither another ledger id nor another manifest key")
     func pins() async throws {
         let pack = LogPack.named("public-upgrade")

@@ -68,6 +68,35 @@ struct WatcherResolveTests {
         }
     }
 
+    @Test("a fork above the decided size halts again, also one of the false branch, until that is decided too")
+    func above() async throws {
+        var (one, other) = Self.branches()
+        one.grow(to: 10, from: 50)
+        try await halted { harness, configuration in
+            _ = try await HaltResolution.resolve(configuration, note: other.checkpoint(), logger: logger)
+            other.grow(to: 12)
+            harness.log = other
+            let evidence = ForkEvidence(
+                a: try Checkpoint(parsing: one.checkpoint(10)),
+                b: try Checkpoint(parsing: other.checkpoint(12)),
+                prefixRoot: other.root(10),
+                proof: other.consistency(from: 10, to: 12)
+            )
+            try await harness.following(configuration) { watcher in
+                _ = try #require(await watcher.state { $0.size == 12 })
+                #expect(try await watcher.receive(evidence: evidence.bytes) == .proven(evidence.digest))
+                _ = try #require(await watcher.state { $0.condition != .normal })
+            }
+            let again = try await HaltResolution.resolve(configuration, note: other.checkpoint(), logger: logger)
+            #expect(again == .kept(size: 12, root: other.root()))
+            try await harness.following(configuration) { watcher in
+                _ = try #require(await watcher.state { $0.condition == .normal })
+                #expect(try await watcher.receive(evidence: evidence.bytes) == .settled(evidence.digest))
+                #expect(watcher.latest?.condition == .normal)
+            }
+        }
+    }
+
     @Test("the trusted branch was the true one: it goes on, and a source with the false one is only refused")
     func kept() async throws {
         let (one, other) = Self.branches()

@@ -19,8 +19,8 @@ struct PassedSize: Sendable, Hashable {
 
 /// The sizes within one batch at which an entry of the same batch attests a state, and what the fold gives there.
 ///
-/// Bundles above the memory budget are not looked through: attestations of sizes inside them stay unchecked, as a replay
-/// checks them.
+/// Bundles above the memory budget are not looked through: of sizes inside them only the roots of log and outcomes are
+/// compared, as a replay checks the rest.
 struct AttestedSizes {
     /// Sizes still to come, ascending.
     private var sizes: [UInt64]
@@ -71,8 +71,9 @@ extension LedgerFollower {
     /// Step 10 for attestations that took effect: what an auditor vouches for is compared with what was computed here.
     func compareAttestations(_ attestations: [(twin: Identifier, body: Attestation)]) async throws {
         for (twin, body) in attestations {
-            guard let size = UInt64(exactly: body.size), let passed = try await store.passed(size) else { continue }
-            guard let difference = passed.difference(from: body) else { continue }
+            guard let size = UInt64(exactly: body.size), let difference = try await difference(from: body) else {
+                continue
+            }
             try await set(
                 alarm: .stateDivergence,
                 "auditor \(twin.hex) attests another \(difference) at size \(size) than was computed here; "
@@ -81,8 +82,22 @@ extension LedgerFollower {
         }
     }
 
-    /// Step 10 for the state notes that a source serves with its snapshots. Notes of sizes that were not passed, or whose
-    /// roots are not kept any more, say nothing.
+    /// What differs from an attestation of a passed size, in words. Of a size that no step ended at, or whose roots are not
+    /// kept any more, the roots of log and outcomes are computed from the store; its state root is not known.
+    private func difference(from attestation: Attestation) async throws -> String? {
+        guard let size = UInt64(exactly: attestation.size), size > 0, size <= position.size else { return nil }
+        if let passed = try await store.passed(size) { return passed.difference(from: attestation) }
+        var log = CompactRange()
+        for hash in try await store.leafHashes(size: size) { log.append(hash) }
+        return PassedSize(
+            size: size,
+            root: log.root,
+            outcomeRoot: try await store.outcomeRoot(size: size) ?? attestation.outcomeRoot,
+            stateRoot: attestation.stateRoot
+        ).difference(from: attestation)
+    }
+
+    /// Step 10 for the state notes that a source serves with its snapshots. Notes of larger sizes say nothing yet.
     func compareStateNotes(from source: LedgerClient.Source) async throws {
         let auditors = state.auditors
         guard !auditors.isEmpty, position.size > 0 else { return }
@@ -93,7 +108,6 @@ extension LedgerFollower {
             throw LedgerRefusal(error)
         }
         for size in sizes.prefix(Self.mostNotes) where size <= position.size && !comparedNotes.contains(size) {
-            guard let passed = try await store.passed(size) else { continue }
             let bytes: [UInt8]
             do throws(LedgerClientError) {
                 bytes = try await client.snapshotFile(.manifest(size), from: source)
@@ -105,7 +119,7 @@ extension LedgerFollower {
                 let attesters = try? note.attesters(among: auditors), let first = attesters.first
             else { continue }
             comparedNotes.insert(size)
-            guard let difference = passed.difference(from: note.state.attestation) else { continue }
+            guard let difference = try await difference(from: note.state.attestation) else { continue }
             try await set(
                 alarm: .stateDivergence,
                 "auditor \(first.twin.hex) attests another \(difference) at size \(size) in a state note than was "

@@ -95,7 +95,8 @@ extension LogTransport {
         budget: Int,
         inFlight: Int,
         rootsAt sizes: Set<UInt64> = [],
-        isBypassingCaches: Bool
+        isBypassingCaches: Bool,
+        onBundle: @Sendable () -> Void = {}
     ) async throws -> FetchedEntries {
         let start = edge.size
         let count = FetchedEntries.count(from: start, to: end)
@@ -119,6 +120,7 @@ extension LogTransport {
                     started += 1
                 }
                 guard let (number, leaves, hashes) = try await group.next() else { break }
+                onBundle()
                 arrived[number] = (leaves, hashes)
                 while let next = arrived.removeValue(forKey: taken) {
                     let bundle = FetchedEntries.Bundle(taken, from: start, to: end)

@@ -22,6 +22,9 @@ protocol FollowerStore: Sendable {
     /// What was computed at a size; nil if that is not known any more.
     func passed(_ size: UInt64) async throws -> PassedSize?
 
+    /// Root over the outcomes of the first `size` entries; nil if not all of them are kept.
+    func outcomeRoot(size: UInt64) async throws -> Digest?
+
     /// How many proofs of forks are kept.
     var evidenceCount: Int { get }
 

@@ -26,33 +26,38 @@ extension LedgerFollower {
         var attested = AttestedSizes(in: entries, after: position.edge)
         var page = TrustStore.Page(start: position.size)
         let sources = client.dataSources(after: origin)
-        try await BundlePipeline.run(
-            entries.bundles,
-            window: configuration.bundlesInFlight + ProcessInfo.processInfo.activeProcessorCount,
-            keys: { fold.state.keyRing },
-            load: { try await self.leaves(of: $0, sources) },
-            prepare: engine.prepare,
-            take: { bundle in
-                try Task.checkCancellation()
-                if page.leaves.count >= Self.pageSize {
-                    try await store.prepare(page, beyond: position)
-                    page = TrustStore.Page(start: page.start + UInt64(page.leaves.count))
-                }
-                page.leaves += bundle.hashes
-                var done = 0
-                while done < bundle.leaves.count {
-                    let end = attested.next.map { done + Int($0 - fold.state.size) } ?? bundle.leaves.count
-                    let part = done..<min(end, bundle.leaves.count)
-                    page.outcomes += engine.fold(&fold, bundle.leaves[part], bundle.entries[part])
-                    done = part.upperBound
-                    if let stop = fold.stop {
-                        try await self.stop(stop, fold.stopMessage)
-                        throw LedgerRefusal(TrustedPosition.Halt(result: stop, message: fold.stopMessage))
+        do {
+            try await BundlePipeline.run(
+                entries.bundles,
+                window: configuration.bundlesInFlight + ProcessInfo.processInfo.activeProcessorCount,
+                keys: { fold.state.keyRing },
+                load: { try await self.leaves(of: $0, sources) },
+                prepare: engine.prepare,
+                take: { bundle in
+                    try Task.checkCancellation()
+                    if page.leaves.count >= Self.pageSize {
+                        try await store.prepare(page, beyond: position)
+                        page = TrustStore.Page(start: page.start + UInt64(page.leaves.count))
                     }
-                    attested.note(bundle.leaves[part], &fold.state)
+                    page.leaves += bundle.hashes
+                    var done = 0
+                    while done < bundle.leaves.count {
+                        let end = attested.next.map { done + Int($0 - fold.state.size) } ?? bundle.leaves.count
+                        let part = done..<min(end, bundle.leaves.count)
+                        page.outcomes += engine.fold(&fold, bundle.leaves[part], bundle.entries[part])
+                        done = part.upperBound
+                        if let stop = fold.stop {
+                            try await self.stop(stop, fold.stopMessage)
+                            throw LedgerRefusal(TrustedPosition.Halt(result: stop, message: fold.stopMessage))
+                        }
+                        attested.note(bundle.leaves[part], &fold.state)
+                    }
                 }
-            }
-        )
+            )
+        } catch let refusal as LedgerRefusal where refusal.kind == .unreachable {
+            try Task.checkCancellation()
+            throw try await withheld(checkpoint, source, refusal)
+        }
         try confirm(rules, by: fold, origin)
         var quorumTime = quorumTime
         if let policy = fold.state.policy, policy.text != rules.policy.text {
@@ -109,25 +114,31 @@ extension LedgerFollower {
         _ sources: [LedgerClient.Source]
     ) async throws -> [[UInt8]] {
         if let leaves = bundle.leaves { return leaves }
-        var refusal: LedgerRefusal?
-        for source in sources {
-            for isBypassingCaches in [false, true] {
-                do {
-                    let leaves = try await client.leaves(bundle, from: source, isBypassingCaches)
-                    if FetchedEntries.digest(leaves.map { MerkleTree.leafHash($0) }) == bundle.digest { return leaves }
-                    let what = "its bundle \(bundle.index) does not hold the leaves that its hash tiles prove"
-                    refusal = LedgerRefusal(.entriesMismatch, source: source, what)
-                } catch let failed as LedgerRefusal where failed.kind == .unreachable {
-                    try Task.checkCancellation()
-                    refusal = refusal ?? failed
-                    break
-                } catch let failed as LedgerRefusal where failed.kind == .refused {
-                    refusal = failed
-                }
+        let found = try await race.first(of: sources) { source, _ in try await self.leaves(of: bundle, from: source) }
+        switch found {
+        case .value(let leaves, _): return leaves
+        case .nothing(let failures):
+            let refusal = failures.last { $0.refusal.kind == .refused } ?? failures.first
+            throw refusal?.refusal
+                ?? LedgerRefusal(.unreachable, code: "withholding", source: "", message: "no source has the entries")
+        }
+    }
+
+    private nonisolated func leaves(
+        of bundle: FetchedEntries.Bundle,
+        from source: LedgerClient.Source
+    ) async throws -> [[UInt8]] {
+        let what = "its bundle \(bundle.index) does not hold the leaves that its hash tiles prove"
+        var mismatch = LedgerRefusal(.entriesMismatch, source: source, what)
+        for isBypassingCaches in [false, true] {
+            do {
+                let leaves = try await client.leaves(bundle, from: source, isBypassingCaches)
+                if FetchedEntries.digest(leaves.map { MerkleTree.leafHash($0) }) == bundle.digest { return leaves }
+            } catch let refusal as LedgerRefusal where refusal.kind == .refused {
+                mismatch = refusal
             }
         }
-        throw refusal
-            ?? LedgerRefusal(.unreachable, code: "withholding", source: "", message: "no source has the entries")
+        throw mismatch
     }
 
     /// A later quorum time for the trusted tree. Durable when it lies well ahead of the stored one.

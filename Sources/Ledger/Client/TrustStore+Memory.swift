@@ -97,6 +97,24 @@ extension TrustStore {
         }
     }
 
+    /// Root over the outcomes of the first entries; nil when a snapshot stands for some of them.
+    func outcomeRoot(size: UInt64) async throws -> Digest? {
+        try await queue.read { database in
+            var outcomes = CompactRange()
+            let sql = "SELECT idx, code, id FROM outcome WHERE idx < ? ORDER BY idx"
+            let cursor = try Row.fetchCursor(database, sql: sql, arguments: [Int64(clamping: size)])
+            while let row = try cursor.next() {
+                let id = try row.decode(Data?.self, forColumn: "id")
+                guard UInt64(exactly: try row.decode(Int64.self, forColumn: "idx")) == outcomes.size,
+                    let code = Code(rawValue: try row.decode(forColumn: "code"))
+                else { return nil }
+                let outcome = Outcome(index: outcomes.size, code: code, id: id.flatMap { Identifier(Array($0)) })
+                outcomes.append(MerkleTree.leafHash(outcome.canonical))
+            }
+            return outcomes.size == size ? outcomes.root : nil
+        }
+    }
+
     /// Keeps an alarm, or forgets it with nil.
     func keep(alarm code: LedgerAlarm.Code, _ message: String?, at time: Timestamp) async throws {
         try await queue.write { database in

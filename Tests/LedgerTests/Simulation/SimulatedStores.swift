@@ -51,6 +51,8 @@ final class FollowerMemory: FollowerStore {
 
     var evidenceCount: Int { evidence.count }
 
+    func outcomeRoot(size: UInt64) async throws -> Digest? { nil }
+
     func leafHashes(size: UInt64) async throws -> [Digest] {
         rows.withLockedValue { Array($0.leaves.prefix(Int(size))) }
     }
