@@ -184,4 +184,24 @@ struct WitnessTests {
         #expect(try await add(good.bytes) == .ok)
         #expect(try await witness.evidence() == [good.bytes])
     }
+
+    @Test("begins with what its node verified when it remembers nothing, and with nothing else")
+    func recalls() async throws {
+        let witness = witness()
+        let trusted = try Checkpoint(parsing: log.checkpoint(8))
+        #expect(try await !witness.recall(trusted, of: [log.witnessVKey], at: TestLog.start - 9))
+        #expect(try await witness.recall(trusted, of: [log.ledgerVKey], at: TestLog.start - 9))
+        #expect(try await !witness.recall(try Checkpoint(parsing: log.checkpoint(9)), of: [log.ledgerVKey], at: 1))
+        let shown = try Checkpoint(parsing: #require(try await witness.checkpoint(of: log.origin)))
+        let lines = try shown.note.verified(by: [log.ledgerVKey, witness.identity.verifierKey])
+        #expect(shown.size == 8 && lines.count == 2 && shown.note.signatures.count == 2)
+        #expect(lines.compactMap(\.time) == [UInt64(TestLog.start - 9)])
+        // As if nothing had been lost: no smaller tree, no other one, and the next one with a proof from there.
+        for (other, old, size) in [(log, 0, 5), (fork, 0, 12), (fork, 8, 12), (log, 5, 12)] {
+            let answer = try await witness.addCheckpoint(request(other, old: old, size), of: known)
+            #expect(answer.status == 409 || answer.status == 422, "\(old) \(size): \(answer)")
+        }
+        let next = try await witness.addCheckpoint(request(log, old: 8, 12), of: known)
+        #expect(try time(of: next, size: 12, witness) == TestLog.start)
+    }
 }

@@ -37,15 +37,34 @@ public enum CosigningRules {
             return .failure(.untrusted)
         }
         guard request.oldSize <= checkpoint.size else { return .failure(.oldSizeTooLarge) }
+        return .success(SignedRequest(request: request, checkpoint: cleaned(checkpoint, of: log.keys)))
+    }
+
+    /// The checkpoint with those lines only that name a key of the log, each key once.
+    private static func cleaned(_ checkpoint: Checkpoint, of keys: [VerifierKey]) -> Checkpoint {
         var seen: Set<VerifierKey> = []
         let signed = checkpoint.note.signatures.filter { signature in
-            let key = log.keys.first { $0.hash == signature.hash && $0.name.utf8.elementsEqual(signature.name.utf8) }
+            let key = keys.first { $0.hash == signature.hash && $0.name.utf8.elementsEqual(signature.name.utf8) }
             return key.map { seen.insert($0).inserted } ?? false
         }
         guard let clean = Checkpoint(note: SignedNote(text: checkpoint.note.text, signatures: signed)) else {
             preconditionFailure("the text did not change")
         }
-        return .success(SignedRequest(request: request, checkpoint: clean))
+        return clean
+    }
+
+    /// What a witness stands by that remembers nothing, and whose node verified a checkpoint: that one. Nil if no key of the
+    /// log signed it.
+    static func recalled(
+        _ checkpoint: Checkpoint,
+        of keys: [VerifierKey],
+        at time: Timestamp,
+        check: SignatureCheck
+    ) -> WitnessedCheckpoint? {
+        guard let lines = try? checkpoint.note.verified(by: keys, check: check),
+            lines.contains(where: { $0.time == nil })
+        else { return nil }
+        return WitnessedCheckpoint(checkpoint: cleaned(checkpoint, of: keys), time: time)
     }
 
     /// The checks against what the witness stands by: old size, root of an equal size, consistency proof.

@@ -52,6 +52,20 @@ public struct Witness: Sendable {
         }
     }
 
+    /// Begins with a checkpoint that the node beside this witness has verified, if nothing is remembered of its log: a
+    /// witness whose memory alone was lost signs nothing below or beside what its node trusts.
+    ///
+    /// - Parameters:
+    ///   - keys: every key that the log ever had.
+    ///   - time: quorum time of the checkpoint.
+    /// - Returns: whether it began so.
+    func recall(_ checkpoint: Checkpoint, of keys: [VerifierKey], at time: Timestamp) async throws -> Bool {
+        guard let row = CosigningRules.recalled(checkpoint, of: keys, at: time, check: check) else { return false }
+        return try await store.update(origin: checkpoint.origin) { latest in
+            latest == nil ? (row, true) : (nil, false)
+        }
+    }
+
     /// The newest checkpoint of a log that this witness cosigned, with its line; nil if there is none.
     public func checkpoint(of origin: String) async throws -> [UInt8]? {
         guard let row = try await store.latest(origin: origin) else { return nil }

@@ -54,6 +54,7 @@ public struct WitnessService: Service {
     ///
     /// - Throws: when an address cannot be bound.
     public func run() async throws {
+        try await recall()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let result: Result<Void, any Error>
         do {
@@ -71,5 +72,17 @@ public struct WitnessService: Service {
         try await group.shutdownGracefully()
         try database.close()
         try result.get()
+    }
+
+    /// Before anything is answered: a memory that is gone is no licence to begin anew.
+    private func recall() async throws {
+        guard let trusted = await api.ledger.trusted() else { return }
+        let (checkpoint, time, keys) = trusted
+        if try await api.witness.recall(checkpoint, of: keys, at: time) {
+            logger.warning(
+                "nothing is remembered of what was cosigned; beginning with the checkpoint that this node trusts",
+                metadata: ["size": "\(checkpoint.size)"]
+            )
+        }
     }
 }

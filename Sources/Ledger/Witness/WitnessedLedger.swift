@@ -43,6 +43,14 @@ final class WitnessedLedger: Sendable {
         }
     }
 
+    /// The newest checkpoint that the watcher trusts, with its quorum time and every key the ledger ever had; nil before
+    /// anything was verified.
+    func trusted() async -> (checkpoint: Checkpoint, time: Timestamp, keys: [VerifierKey])? {
+        let position = await watcher.follower.position
+        guard position.size > 0, let checkpoint = try? Checkpoint(parsing: position.checkpoint) else { return nil }
+        return (checkpoint, position.quorumTime, await watcher.follower.keys.keys)
+    }
+
     /// Judges fork evidence under every key of the verified log; what is proven halts the node that verifies beside this
     /// witness.
     func receive(evidence: [UInt8]) async throws -> EvidenceVerdict {

@@ -132,7 +132,9 @@ final class Deployment {
     }
 
     /// Writes the gateway's configuration, with another ledger URL when one is given.
-    func writeConfiguration(of gateway: Gateway, ledger url: String? = nil, more: String = "") throws {
+    /// `bind` is for a line of its own below `bind:`, `more` for the end of the file.
+    func writeConfiguration(of gateway: Gateway, ledger url: String? = nil, bind: String = "", more: String = "") throws
+    {
         try write(
             gateway.configuration,
             """
@@ -145,6 +147,7 @@ final class Deployment {
               tunnel: ["\(gateway.address):\(gateway.tunnel)"]
               ports: "\(gateway.address)"
               admin: "unix:\(gateway.name).sock"
+              \(bind)
             loops: 1
             \(more)
             """
