@@ -10,7 +10,8 @@ private struct SmallPack {
     let options: AuditOptions
     let folder: TemporaryFolder
 
-    init() async throws {
+    /// - Parameter hasAttacks: whether there are attack files, and tampered envelopes of every code that a story has.
+    init(hasAttacks: Bool = false) async throws {
         folder = try TemporaryFolder()
         var story = StoryLedger("tamper")
         let twin = story.twin("somebody")
@@ -18,7 +19,7 @@ private struct SmallPack {
         story.tick()
         var options = AuditOptions(ledgerID: story.id, localNow: story.now)
         let key = (key: StoryLedger.manifestKey, verifierKey: StoryLedger.manifestVerifierKey)
-        let maker = PackMaker(audit: options, manifestKey: key, hasAttacks: false)
+        let maker = PackMaker(audit: options, manifestKey: key, hasAttacks: hasAttacks)
         _ = try await maker.make(from: story.log(), into: folder.path("pack"))
         options.manifestKey = key.verifierKey
         options.each = true
@@ -41,11 +42,27 @@ struct PackTamperTests {
     func everyByte() async throws {
         let pack = try await SmallPack()
         #expect(try await pack.verdict(pack.files) == .equal)
+        let count = try await flip(pack, pack.files.keys.sorted(), step: 1)
+        #expect(count > 5000)
+    }
+
+    @Test("a flipped bit in every attack file and in the tampered envelopes")
+    func attackFiles() async throws {
+        let pack = try await SmallPack(hasAttacks: true)
+        #expect(try await pack.verdict(pack.files) == .equal)
+        let paths = pack.files.keys.filter { $0.hasPrefix("attack/") || $0 == "tampered.json" }.sorted()
+        #expect(paths.count > 10)
+        #expect(try await flip(pack, paths, step: 53) > 500)
+    }
+
+    /// Flips one bit, chosen by chance, of each `step`th byte of the files, one at a time, and counts them.
+    private func flip(_ pack: SmallPack, _ paths: [String], step: Int) async throws -> Int {
         let seed = UInt64.random(in: 0..<UInt64.max)
         var generator = SeededGenerator(seed: seed)
         var count = 0
-        for path in pack.files.keys.sorted() {
-            for index in pack.files[path, default: []].indices {
+        for path in paths {
+            let bytes = pack.files[path, default: []]
+            for index in stride(from: Int.random(in: 0..<step, using: &generator), to: bytes.count, by: step) {
                 var files = pack.files
                 files[path]?[index] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
                 let verdict = try await pack.verdict(files)
@@ -53,7 +70,7 @@ struct PackTamperTests {
                 count += 1
             }
         }
-        #expect(count > 5000)
+        return count
     }
 
     @Test("a file that is gone, added, renamed, exchanged for another, cut or prolonged")
