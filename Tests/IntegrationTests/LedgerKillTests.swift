@@ -26,12 +26,14 @@ struct LedgerKills {
         }
         defer { clients.cancel() }
 
+        var phases: [KillPhase: Int] = [:]
         for round in 0..<200 {
             // One in five is killed while it starts, the others somewhere in append, commit, guard, sign and publish.
             let isStarting = Int.random(in: 0..<5, using: &random) == 0
             try await rig.start(isAwaited: !isStarting)
             try await Task.sleep(for: .microseconds(Int.random(in: 0..<60_000, using: &random)))
             try await rig.kill()
+            if !isStarting { phases[try KillPhase(rig, memory), default: 0] += 1 }
             if round % 50 == 10 {
                 // What a crash leaves is in order at once, before any server has mended it.
                 let report = try await StoreCheck.run(directory: rig.directory)
@@ -51,5 +53,9 @@ struct LedgerKills {
         try await rig.check()
         print("\(memory.acknowledged) acknowledged entries are in the log, \(memory.checkpoints) checkpoints seen")
         #expect(memory.acknowledged > 100)
+        print("kills by phase: \(phases.map { "\($0.key.rawValue) \($0.value)" }.sorted().joined(separator: ", "))")
+        for phase in KillPhase.allCases {
+            #expect(phases[phase, default: 0] > 0, "no kill fell into \(phase.rawValue)")
+        }
     }
 }

@@ -142,6 +142,9 @@ final class ClientMemory: Sendable {
     var acknowledged: Int { told.withLockedValue { $0.acknowledged.count } }
     var checkpoints: Int { told.withLockedValue { $0.roots.count } }
 
+    /// Whether some client was told that the entry is in the log.
+    func isAcknowledged(_ index: UInt64) -> Bool { told.withLockedValue { $0.acknowledged[index] != nil } }
+
     /// Takes an acknowledgement: the receipt of a leaf.
     func note(receipt bytes: [UInt8], leaf: [UInt8]) throws {
         let receipt = try Receipt(parsing: bytes)
