@@ -25,8 +25,8 @@ struct SourceRace: Sendable {
         case stalled(Int)
     }
 
-    /// Time without a step after which the next source is asked, too.
-    let patience: Duration
+    /// Time without a step after which the next source is asked, too; nil asks it only after a failure.
+    let patience: Duration?
     let clock: any Clock<Duration>
 
     /// - Parameter attempt: what one source gives; refusals of kind `.refused` and `.unreachable` send the race on, any
@@ -79,8 +79,8 @@ struct SourceRace: Sendable {
                 return .ended(index, .failure(error))
             }
         }
-        guard index + 1 < sources.count else { return }
-        group.addTask { [patience, clock] in
+        guard let patience, index + 1 < sources.count else { return }
+        group.addTask { [clock] in
             var last = 0
             repeat {
                 last = progress.count

@@ -39,8 +39,9 @@ public struct WatcherConfiguration: Sendable {
     public var entryBudget = 32 << 20
     /// Entry bundles fetched at the same time.
     public var bundlesInFlight = 4
-    /// Time in which a source of entries has to give the next bundle before another source is asked as well.
-    public var patience: Duration = .seconds(5)
+    /// Time in which a source of entries has to give the next bundle before another source is asked as well; nil waits for
+    /// its failure.
+    public var patience: Duration? = .seconds(5)
     /// Local wall clock, in seconds since 1970.
     public var now: @Sendable () -> Timestamp = { Timestamp(Date().timeIntervalSince1970) }
     /// Time that passes whatever is done to the wall clock, since any fixed moment.

@@ -43,6 +43,8 @@ struct SimulatedStart: Sendable {
         var configuration = WatcherConfiguration(urls: ["http://ledger"], ledgerID: log.ledgerID, stateDirectory: "")
         configuration.now = { SimulatedWorld.now }
         configuration.monotonic = { .zero }
+        // Nothing stalls here: what does not come fails at once.
+        configuration.patience = nil
         self.configuration = configuration
         let empty = FollowerStart(TrustedPosition(ledgerID: log.ledgerID), ContractState(), TrustStore.Memory())
         let first = LedgerFollower(
