@@ -15,7 +15,7 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     private let head: TimeAmount
     private let body: TimeAmount
     private let answer: TimeAmount
-    private var deadline: Scheduled<Void>?
+    private var deadline = MovingDeadline()
     private var closesAfterAnswer = false
 
     init(limits: ServiceLimits) {
@@ -30,7 +30,7 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        deadline?.cancel()
+        deadline.cancel()
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -39,7 +39,7 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        deadline?.cancel()
+        deadline.cancel()
         context.fireChannelInactive()
     }
 
@@ -48,7 +48,7 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
         case .head: expire(after: body, context)
         case .body: break
         // From here the server takes its own time, bounded by the wait of a submission or a long poll.
-        case .end: deadline?.cancel()
+        case .end: deadline.clear()
         }
         context.fireChannelRead(data)
     }
@@ -83,9 +83,15 @@ final class ConnectionDeadlines: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func expire(after time: TimeAmount, _ context: ChannelHandlerContext) {
-        deadline?.cancel()
-        let loopBound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        deadline = context.eventLoop.scheduleTask(in: time) { loopBound.value.close(promise: nil) }
+        deadline.move(to: .now() + time, on: context.eventLoop, check(context))
+    }
+
+    private func check(_ context: ChannelHandlerContext) -> @Sendable () -> Void {
+        let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        return {
+            let (handler, context) = loopBound.value
+            if handler.deadline.isOver(on: context.eventLoop, handler.check(context)) { context.close(promise: nil) }
+        }
     }
 }
 

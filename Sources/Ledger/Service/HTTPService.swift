@@ -18,11 +18,14 @@ public enum HTTPService {
     }
 
     /// An HTTP/1.1 server with the limits of the service on every connection.
+    ///
+    /// - Parameter handlers: for each connection, handlers that may answer requests before the responder sees them.
     static func application<Responder: HTTPResponder>(
         _ responder: Responder,
         _ listen: Listen,
         _ limits: ServiceLimits,
         on group: MultiThreadedEventLoopGroup,
+        inFront handlers: @escaping @Sendable () -> [any RemovableChannelHandler] = { [] },
         _ logger: Logger,
         _ onReady: @escaping @Sendable (String, Int) async -> Void
     ) -> Application<Responder> {
@@ -33,7 +36,7 @@ public enum HTTPService {
             responder: responder,
             server: .http1(
                 configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ConnectionDeadlines(limits: limits)],
+                    additionalChannelHandlers: [ConnectionDeadlines(limits: limits)] + handlers(),
                     httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
                         maxHeaderFieldSize: limits.headerBytes,
                         maxHeaderListSize: limits.headerBytes,

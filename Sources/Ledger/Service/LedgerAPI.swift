@@ -10,8 +10,6 @@ internal import NIOCore
 struct LedgerAPI: HTTPResponder {
     typealias Context = HTTPService.Context
 
-    private static let prefer = HTTPField.Name("Prefer") ?? .accept
-
     let store: LedgerStore
     let sequencer: Sequencer
     let board: CheckpointBoard
@@ -28,6 +26,7 @@ struct LedgerAPI: HTTPResponder {
         board: CheckpointBoard,
         snapshots: SnapshotKeeper,
         limits: ServiceLimits,
+        limiter: RateLimiter,
         logger: Logger
     ) {
         self.store = store
@@ -35,13 +34,9 @@ struct LedgerAPI: HTTPResponder {
         self.board = board
         self.snapshots = snapshots
         self.limits = limits
+        self.limiter = limiter
         self.logger = logger
         compressed = CompressedBundles(capacity: limits.compressedBytes)
-        limiter = RateLimiter(
-            perSecond: limits.submissionsPerSecond,
-            burst: limits.submissionBurst,
-            capacity: limits.rememberedAddresses
-        )
     }
 
     func respond(to request: Request, context: Context) async -> Response {
@@ -86,7 +81,8 @@ struct LedgerAPI: HTTPResponder {
         case .transaction(let id): return try await transaction(id)
         case .description: return try description()
         case .keyChange(let number): return try await keyChange(number)
-        case .submissions: return try await submit(request, context)
+        // `SubmissionHandler` answers these before they come here.
+        case .submissions: throw Problem(.notFound("entries are taken on the event loop"))
         case .snapshot(.notes(let size)): return try await attest(size, request, context)
         case .snapshot(let resource): return try await snapshot(resource)
         }
@@ -212,48 +208,6 @@ struct LedgerAPI: HTTPResponder {
 
     // MARK: Entries
 
-    private func submit(_ request: Request, _ context: Context) async throws -> Answer {
-        if let wait = limiter.take(RateLimiter.key(context.address), now: .now) {
-            throw Problem(
-                ProblemDetails(429, "rate.limited", "this address submits too many entries", retryAfter: wait)
-            )
-        }
-        guard Negotiation.isJSON(request.headers[.contentType]) else {
-            throw Problem(ProblemDetails(415, "media.unsupported", "an entry is submitted as application/json"))
-        }
-        let body = try await body(of: request)
-        let envelope: Envelope
-        do {
-            envelope = try SubmissionReader.envelope(body)
-        } catch {
-            let sentence = "the body is not a DSSE envelope: \(error.reason)"
-            throw Problem(ProblemDetails(Rejection(.envelopeNoncanonical, id: nil, message: sentence)))
-        }
-        let waits = !request.headers[values: Self.prefer].contains { value in
-            value.split(separator: ",").contains { $0.split(separator: ";")[0].isEqual("respond-async") }
-        }
-        switch await sequencer.submit(envelope, waits: waits) {
-        case .included(let index, let receipt, let isNew):
-            return Answer(
-                isNew ? .created : .ok,
-                headers: [
-                    .contentType: LedgerResource.submissions.mediaType, .location: "/receipts/\(index).tlog-proof",
-                ],
-                body: receipt
-            )
-        case .rejected(let rejection):
-            throw Problem(ProblemDetails(rejection))
-        case .pending(let id):
-            return Answer(
-                .accepted,
-                headers: [.contentType: "application/json", .location: "/tx/\(id.hex)"],
-                body: Self.transaction(id, state: "pending", index: nil, code: nil)
-            )
-        case .unavailable(let reason, let seconds):
-            throw Problem(.unavailable(reason, retryAfter: seconds))
-        }
-    }
-
     func body(of request: Request) async throws -> [UInt8] {
         try await HTTPService.body(of: request, limit: limits.submissionBytes, within: limits.bodyTime)
     }
@@ -279,7 +233,7 @@ struct LedgerAPI: HTTPResponder {
         )
     }
 
-    private static func transaction(_ id: Identifier, state: String, index: UInt64?, code: Code?) -> [UInt8] {
+    static func transaction(_ id: Identifier, state: String, index: UInt64?, code: Code?) -> [UInt8] {
         var members: JSONObject = ["state": .string(state), "txid": .string(id.hex)]
         if let index { members["index"] = .integer(Int64(index)) }
         if let code { members["code"] = .string(code.rawValue) }

@@ -126,12 +126,15 @@ public struct LedgerService: Service {
             limits: limits,
             logger: logger
         )
+        let desk = SubmissionDesk(sequencer, limits)
+        let intake = SubmissionIntake(desk, limits)
         let api = LedgerAPI(
             store: opened.store,
             sequencer: sequencer,
             board: board,
             snapshots: snapshots,
             limits: limits,
+            limiter: intake.limiter,
             logger: logger
         )
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -139,7 +142,15 @@ public struct LedgerService: Service {
         do {
             try await withGracefulShutdownHandler {
                 try await run(
-                    HTTPService.application(api, listen, limits, on: group, logger, onReady),
+                    HTTPService.application(
+                        api,
+                        listen,
+                        limits,
+                        on: group,
+                        inFront: { [SubmissionHandler(intake: intake)] },
+                        logger,
+                        onReady
+                    ),
                     sequencer,
                     board,
                     snapshots
@@ -155,6 +166,7 @@ public struct LedgerService: Service {
         board.close()
         cluster?.shutdown()
         await collector.shutdown()
+        try await desk.shutdown()
         try await group.shutdownGracefully()
         try opened.store.close()
         opened.lock.release()

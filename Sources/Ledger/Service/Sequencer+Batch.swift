@@ -80,15 +80,16 @@ extension Sequencer {
     }
 
     /// Folds, answers what is refused, commits the rest.
-    func sequence(_ taken: [Submission], ticks: [Timestamp]) async throws {
+    func sequence(_ taken: [QueuedEntry], ticks: [Timestamp]) async throws {
         var draft = Draft(on: head)
-        var added: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
+        var added: [Unanswered] = []
         for time in ticks {
             guard let index = tick(time, in: &draft) else { break }
-            added.append((index, true, nil, draft.batch.entries[draft.batch.entries.count - 1].id))
+            let id = draft.batch.entries[draft.batch.entries.count - 1].id
+            added.append(Unanswered(index: index, isNew: true, id: id, waiter: nil))
         }
-        var refused: [(Submission, Rejection)] = []
-        var inadmissible: [(Submission, String)] = []
+        var refused: [(QueuedEntry, Rejection)] = []
+        var inadmissible: [(QueuedEntry, String)] = []
         for submission in taken {
             let verdict = draft.fold(
                 submission.entry,
@@ -99,11 +100,15 @@ extension Sequencer {
             )
             switch verdict {
             case .accepted(let index):
-                added.append((index, true, submission.waiter, submission.entry.id))
+                added.append(
+                    Unanswered(index: index, isNew: true, id: submission.entry.id, waiter: submission.waiter)
+                )
             case .refused(let rejection):
                 // The same entry twice in one batch: the second waits for the receipt of the first.
                 if let twin = added.first(where: { $0.id == submission.entry.id }) {
-                    added.append((twin.index, false, submission.waiter, twin.id))
+                    added.append(
+                        Unanswered(index: twin.index, isNew: false, id: twin.id, waiter: submission.waiter)
+                    )
                 } else {
                     refused.append((submission, rejection))
                 }
@@ -126,10 +131,10 @@ extension Sequencer {
             await answer(refused, inadmissible)
         } catch let error as LogMovedOn {
             // All verdicts were given on a head that is not the newest.
-            requeue(taken)
+            queue.putBack(taken)
             throw error
         } catch  where draft.batch.entries.isEmpty {
-            requeue(taken)
+            queue.putBack(taken)
             throw error
         } catch StoreError.diskUncertain(let what) {
             // Whether the entries are in the log only the next start can find out; whoever waits is told that they are
@@ -145,8 +150,22 @@ extension Sequencer {
             return
         }
         guard !draft.batch.entries.isEmpty else { return }
-        head = draft.head
+        committed = (draft.head, added)
+        try await readBack()
+    }
+
+    /// Goes on from the head that was committed, once the disk shows it: what is signed is what the disk holds, not what
+    /// memory believes. While it cannot be read, who waits goes on waiting.
+    func readBack() async throws {
+        guard let (committedHead, added) = committed else { return }
+        let stored = try await log.head()
+        guard stored == committedHead.logHead else {
+            throw StoreError.headMoved(expected: committedHead.size, found: stored.size)
+        }
+        committed = nil
+        head = committedHead
         unpublished += added
+        announce.yield()
     }
 
     /// Makes and folds a tick.
@@ -167,30 +186,34 @@ extension Sequencer {
         return nil
     }
 
-    private func answer(_ refused: [(Submission, Rejection)], _ inadmissible: [(Submission, String)]) async {
+    private func answer(_ refused: [(QueuedEntry, Rejection)], _ inadmissible: [(QueuedEntry, String)]) async {
         for (submission, reason) in inadmissible {
-            answer(submission.waiter, .unavailable(reason: reason, retryAfterSeconds: 3600))
+            submission.waiter.answer(.unavailable(reason: reason, retryAfterSeconds: 3600))
         }
         await answerRefused(refused)
     }
 
     /// Answers entries that were not logged now; one that was logged before gets its receipt.
-    private func answerRefused(_ refused: [(Submission, Rejection)]) async {
+    private func answerRefused(_ refused: [(QueuedEntry, Rejection)]) async {
         for (submission, rejection) in refused {
             do {
                 if let index = try await log.index(of: submission.entry.id) {
                     guard index < board.newest?.size ?? 0 else {
                         // Logged and not published yet: it waits with the one that came first.
-                        unpublished.append((index, false, submission.waiter, submission.entry.id))
+                        unpublished.append(
+                            Unanswered(index: index, isNew: false, id: submission.entry.id, waiter: submission.waiter)
+                        )
                         continue
                     }
                     let receipt = try await log.receipts(of: [index])[0]
-                    answer(submission.waiter, .included(index: index, receipt: receipt, isNew: false))
+                    submission.waiter.answer(.included(index: index, receipt: receipt, isNew: false))
                 } else {
                     refuse(submission, rejection)
                 }
             } catch {
-                answer(submission.waiter, .unavailable(reason: "the ledger cannot read now", retryAfterSeconds: 2))
+                submission.waiter.answer(
+                    .unavailable(reason: "the ledger cannot read now", retryAfterSeconds: 2)
+                )
             }
         }
     }
@@ -213,6 +236,7 @@ extension Sequencer {
             head = candidate
             unpublished += doubtful
             doubtful = []
+            announce.yield()
         } else if stored == head.logHead {
             doubt = nil
             abandon("the ledger cannot write at the moment")
@@ -224,7 +248,7 @@ extension Sequencer {
     }
 
     private func abandon(_ reason: String) {
-        for waiting in doubtful { answer(waiting.waiter, .unavailable(reason: reason, retryAfterSeconds: 2)) }
+        for waiting in doubtful { waiting.waiter?.answer(.unavailable(reason: reason, retryAfterSeconds: 2)) }
         doubtful = []
     }
 }

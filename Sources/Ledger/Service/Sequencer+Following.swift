@@ -35,8 +35,9 @@ extension Sequencer {
         }
         draft.finish()
         try await log.follow(draft.batch)
-        // At this point the batch is on this server's disk too.
-        head = draft.head
+        // At this point the batch is on this server's disk too; before it is signed the disk has to show it.
+        self.committed = (draft.head, [])
+        try await readBack()
         return true
     }
 

@@ -2,22 +2,65 @@ internal import Contracts
 internal import Logging
 
 extension Sequencer {
+    /// Publishes whatever is committed, until `stop` or until the task is cancelled.
+    ///
+    /// Runs beside the batches. An error that is final is left for `run` to throw.
+    func publish() async {
+        for await _ in publications {
+            while !Task.isCancelled, !isStopping, fatal == nil, await publishNext() {}
+        }
+    }
+
+    /// - Returns: false if there is nothing to publish, or nothing can be before something else happens.
+    private func publishNext() async -> Bool {
+        guard (board.newest?.size ?? 0) < head.size, quorum.isDue(.now) else { return false }
+        do {
+            try await publishHead()
+            publicationPause = limits.retryShortest
+            if publicationFailure != nil {
+                publicationFailure = nil
+                wake.yield()
+            }
+            return true
+        } catch let missing as QuorumMissing {
+            // Entries are logged on; they wait for their checkpoint together.
+            missed(missing)
+            return false
+        } catch is LogMovedOn {
+            isBehind = true
+            wake.yield()
+            return false
+        } catch is CancellationError {
+            return false
+        } catch let error as StoreError where error.isFinal {
+            end(error)
+            fatal = error
+            wake.yield()
+            return false
+        } catch {
+            publicationFailure = "the ledger cannot write at the moment"
+            logger.error("the store failed, nothing is lost; trying again", metadata: ["reason": "\(error)"])
+            answerQueue(.unavailable(reason: "the ledger cannot write at the moment", retryAfterSeconds: 2))
+            try? await Task.sleep(for: publicationPause)
+            publicationPause = min(publicationPause * 2, limits.retryLongest)
+            return true
+        }
+    }
+
     /// Signs the committed head, has it cosigned, shows it and answers those who wait for it.
     ///
     /// - Throws: `QuorumMissing` when too few witnesses cosigned; nothing is shown then, and the entries stay committed.
-    func publishHead() async throws {
-        // Read back: what is signed is what the disk holds, not what memory believes.
-        let stored = try await log.head()
-        guard stored == head.logHead else {
-            throw StoreError.headMoved(expected: head.size, found: stored.size)
-        }
-        try await log.permitSigning(size: stored.size, root: stored.root)
+    private func publishHead() async throws {
+        // Committed and read back; what is committed meanwhile is for the next checkpoint.
+        let tree = head.logHead
+        let now = head.state.now
+        try await log.permitSigning(size: tree.size, root: tree.root)
         // At this point a second signature of this size can only be over the same root.
-        let note = try await publisher.checkpoint(size: stored.size, root: stored.root, now: head.state.now)
-        try await log.publish(checkpoint: note, size: stored.size)
+        let note = try await publisher.checkpoint(size: tree.size, root: tree.root, now: now)
+        try await log.publish(checkpoint: note, size: tree.size)
         // At this point a restart shows a checkpoint of this tree; only now anybody may see it.
-        show(PublishedCheckpoint(size: stored.size, note: note))
-        await answerPublished()
+        show(PublishedCheckpoint(size: tree.size, note: note))
+        await answerPublished(tree.size)
     }
 
     private func show(_ checkpoint: PublishedCheckpoint) {
@@ -59,20 +102,20 @@ extension Sequencer {
         }
     }
 
-    private func answerPublished() async {
-        let included = unpublished
-        unpublished = []
-        let waiting = included.filter { $0.waiter != nil }
+    private func answerPublished(_ size: UInt64) async {
+        let included = unpublished.filter { $0.index < size }
+        unpublished.removeAll { $0.index < size }
+        let waiting = included.compactMap { entry in entry.waiter.map { (entry: entry, waiter: $0) } }
         guard !waiting.isEmpty else { return }
         do {
-            let receipts = try await log.receipts(of: waiting.map(\.index))
-            for (entry, receipt) in zip(waiting, receipts) {
-                answer(entry.waiter, .included(index: entry.index, receipt: receipt, isNew: entry.isNew))
+            let receipts = try await log.receipts(of: waiting.map(\.entry.index))
+            for ((entry, waiter), receipt) in zip(waiting, receipts) {
+                waiter.answer(.included(index: entry.index, receipt: receipt, isNew: entry.isNew))
             }
         } catch {
             // They are in a published checkpoint; only the proof could not be read.
             logger.error("receipts could not be read", metadata: ["reason": "\(error)"])
-            for entry in waiting { answer(entry.waiter, .pending(entry.id)) }
+            for (entry, waiter) in waiting { waiter.answer(.pending(entry.id)) }
         }
     }
 }

@@ -4,13 +4,13 @@ internal import NIOConcurrencyHelpers
 
 /// The writer of a ledger's log; in a cluster one of several, of which a compare-and-swap lets one at a time append.
 ///
-/// The life of an entry: it is parsed and its signatures are verified in the task of whoever submits it, it waits in a
-/// bounded queue, and `run` takes up to a batch of them, in this order of effects:
+/// The life of an entry: it is parsed and its signatures are verified by whoever submits it, it waits in a bounded queue,
+/// and `run` takes up to a batch of them, in this order of effects:
 ///
 /// 1. a tick in front, if one is due;
 /// 2. fold on the head state; what is not `ok` is answered and never logged;
 /// 3. commit, durable; from here the entries are in the log, whatever happens;
-/// 4. read the committed head back;
+/// 4. read the committed head back; what is signed is what the disk holds;
 /// 5. sign guard, durable;
 /// 6. sign, let a quorum of witnesses cosign, and keep the checkpoint, durable;
 /// 7. show the checkpoint and answer with receipts.
@@ -20,22 +20,17 @@ internal import NIOConcurrencyHelpers
 ///
 /// A step that fails is tried again from what the store says is committed; nothing that was answered 201 can be lost,
 /// because the answer comes last. There is no waiting for a fuller batch: while one batch is on its way to the disk,
-/// the next one collects.
+/// the next one collects. Steps 1 to 4 of a batch run beside steps 5 to 7 of the head before it: a checkpoint is over a
+/// head that is committed and read back, and never over one whose commit is under way.
 public actor Sequencer {
-    /// An entry that waits for its batch.
-    struct Submission {
-        var entry: Entry
-        var parsed: ParsedEntry
-        var verdicts: SignatureVerdicts
-        var leaf: [UInt8]
-        /// Key of the waiter; nil for a submission that was answered at once.
-        var waiter: UInt64?
-    }
-
-    private struct Waiter {
+    /// An entry that is in the log, or may be, and for which no receipt was given.
+    struct Unanswered: Sendable {
+        var index: UInt64
+        /// False if it was logged before it was submitted.
+        var isNew: Bool
         var id: Identifier
-        var deadline: ContinuousClock.Instant
-        var continuation: CheckedContinuation<SubmissionResult, Never>
+        /// Nil for entries of this server's own.
+        var waiter: SubmissionWaiter?
     }
 
     let log: any CommitLog
@@ -55,26 +50,35 @@ public actor Sequencer {
     var doubt: SequencedHead?
     /// Whether another writer may be ahead; only a shared log has one.
     var isBehind: Bool
+    /// A commit that succeeded, and was not read back yet.
+    var committed: (head: SequencedHead, added: [Unanswered])?
     /// Entries that are committed and not in a published checkpoint.
-    var unpublished: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
+    var unpublished: [Unanswered] = []
     /// The same of a commit that is in doubt.
-    var doubtful: [(index: UInt64, isNew: Bool, waiter: UInt64?, id: Identifier)] = []
+    var doubtful: [Unanswered] = []
     /// Whether and since when too few witnesses cosign.
-    var quorum: QuorumWait
+    var quorum: QuorumWait { didSet { queue.changeDoor { $0.quorumMissing = quorum.since } } }
     /// When a checkpoint was last shown; nil for one of an earlier process.
     var publishedAt: ContinuousClock.Instant?
     var isRenewing = false
     /// Why nothing can be logged now.
-    var failure: String?
+    var failure: String? { didSet { queue.changeDoor { $0.failure = failure ?? publicationFailure } } }
+    /// Why nothing can be published now; until it can, nothing more is logged.
+    var publicationFailure: String? { didSet { queue.changeDoor { $0.failure = failure ?? publicationFailure } } }
+    /// Why this server must not go on.
+    var fatal: StoreError?
 
-    private var queue: [Submission] = []
-    private var waiters: [UInt64: Waiter] = [:]
-    private var nextWaiter: UInt64 = 0
+    let queue: SubmissionQueue
     private var rejections = RecentRejections()
     private var retryPause: Duration
-    var isStopping = false
+    /// The same between attempts to publish.
+    var publicationPause: Duration
+    var isStopping = false { didSet { queue.changeDoor { $0.isStopping = isStopping } } }
     private let wakeups: AsyncStream<Void>
-    private let wake: AsyncStream<Void>.Continuation
+    let wake: AsyncStream<Void>.Continuation
+    /// Says that there may be something to publish.
+    let publications: AsyncStream<Void>
+    let announce: AsyncStream<Void>.Continuation
 
     init(
         resuming stored: StoredLedger,
@@ -94,15 +98,19 @@ public actor Sequencer {
         head = SequencedHead(state: stored.state, tree: stored.head.tree, edge: stored.edge)
         committedState = NIOLockedValueBox(stored.state)
         retryPause = limits.retryShortest
+        publicationPause = limits.retryShortest
+        queue = SubmissionQueue(limits: limits)
         quorum = QuorumWait(shortest: limits.retryShortest, longest: limits.retryLongest)
         isBehind = log.isShared
         rejections.capacity = limits.rememberedRejections
         (wakeups, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        (publications, announce) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         if let checkpoint = stored.checkpoint {
             board.publish(PublishedCheckpoint(size: checkpoint.size, note: checkpoint.note))
         }
         // Work that a crash left, such as a committed head without a checkpoint, is taken up by the first turn.
         wake.yield()
+        announce.yield()
     }
 
     /// The state that is committed now.
@@ -110,51 +118,11 @@ public actor Sequencer {
 
     // MARK: Submitting
 
-    /// Logs an entry and waits until it is in a published checkpoint.
-    ///
-    /// Runs the checks that need no order in the caller's task, so that several entries are verified in parallel.
-    /// - Parameter waits: false to be answered as soon as the entry is in the queue.
-    public nonisolated func submit(_ envelope: Envelope, waits: Bool = true) async -> SubmissionResult {
-        let leaf = envelope.leaf
-        guard leaf.count <= Envelope.longestLeaf else { return .rejected(Rejection(.entrySize, id: nil)) }
-        let parsed = ParsedEntry(envelope: envelope)
-        switch parsed {
-        case .rejected(let code, let id):
-            return .rejected(Rejection(code, id: id))
-        case .entry(let entry):
-            let known = committedState.withLockedValue { $0.keyRing }
-            let verdicts = SignatureVerdicts.compute(for: parsed) { known[$0] }
-            let submission = Submission(entry: entry, parsed: parsed, verdicts: verdicts, leaf: leaf)
-            return await enqueue(submission, waits: waits)
-        }
-    }
-
-    private func enqueue(_ submission: Submission, waits: Bool) async -> SubmissionResult {
-        if isStopping { return .unavailable(reason: "the server is stopping", retryAfterSeconds: 5) }
-        if let failure { return .unavailable(reason: failure, retryAfterSeconds: 2) }
-        if quorum.isLong(.now, patience: limits.quorumPatience) {
-            return .unavailable(reason: "too few witnesses cosign at the moment", retryAfterSeconds: 30)
-        }
-        guard queue.count < limits.queuedEntries else {
-            return .unavailable(reason: "\(queue.count) entries wait already", retryAfterSeconds: 2)
-        }
-        defer { wake.yield() }
-        guard waits else {
-            queue.append(submission)
-            return .pending(submission.entry.id)
-        }
-        return await withCheckedContinuation { continuation in
-            nextWaiter += 1
-            waiters[nextWaiter] = Waiter(
-                id: submission.entry.id,
-                deadline: .now + limits.submissionWait,
-                continuation: continuation
-            )
-            var submission = submission
-            submission.waiter = nextWaiter
-            queue.append(submission)
-            wake.yield()
-        }
+    /// Takes entries that are parsed and verified, to be logged; each waiter is answered when its entry is in a published
+    /// checkpoint, or when it is known that it will not be.
+    nonisolated func submit(_ submissions: [QueuedEntry]) {
+        queue.add(submissions, now: .now)
+        wake.yield()
     }
 
     /// What this process remembers of an entry that is not in a published checkpoint; a hint.
@@ -164,41 +132,24 @@ public actor Sequencer {
     }
 
     public func hint(of id: Identifier) -> Hint? {
-        if queue.contains(where: { $0.entry.id == id }) || unpublished.contains(where: { $0.id == id }) {
-            return .pending
-        }
+        if queue.contains(id) || unpublished.contains(where: { $0.id == id }) { return .pending }
         return rejections[id].map { .rejected($0) }
     }
 
     // MARK: Answering
 
-    /// Answers a waiter once; one that was answered before, or does not wait, is left alone.
-    func answer(_ waiter: UInt64?, _ result: SubmissionResult) {
-        guard let waiter, let found = waiters.removeValue(forKey: waiter) else { return }
-        found.continuation.resume(returning: result)
-    }
-
-    func refuse(_ submission: Submission, _ rejection: Rejection) {
+    func refuse(_ submission: QueuedEntry, _ rejection: Rejection) {
         rejections[submission.entry.id] = rejection.code
-        answer(submission.waiter, .rejected(rejection))
+        submission.waiter.answer(.rejected(rejection))
     }
 
     /// Answers 202 to those who waited too long; their entries go on.
     private func answerOverdue() {
-        guard !waiters.isEmpty else { return }
-        let now = ContinuousClock.now
-        for (key, waiter) in waiters where waiter.deadline <= now { answer(key, .pending(waiter.id)) }
+        for waiter in queue.overdue(.now) { waiter.answer(.pending(waiter.id)) }
     }
 
-    /// Puts entries in front of the queue again, in their order.
-    func requeue(_ submissions: [Submission]) {
-        queue.insert(contentsOf: submissions, at: 0)
-    }
-
-    private func answerQueue(_ result: SubmissionResult) {
-        let submissions = queue
-        queue = []
-        for submission in submissions { answer(submission.waiter, result) }
+    func answerQueue(_ result: SubmissionResult) {
+        for submission in queue.drain() { submission.waiter.answer(result) }
     }
 
     // MARK: Running
@@ -209,7 +160,7 @@ public actor Sequencer {
             // Also when a turn threw: nobody waits for a sequencer that is gone.
             isStopping = true
             answerQueue(.unavailable(reason: "the server is stopping", retryAfterSeconds: 5))
-            for (key, waiter) in waiters { answer(key, .pending(waiter.id)) }
+            for waiter in queue.drainWaiters() { waiter.answer(.pending(waiter.id)) }
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -232,10 +183,13 @@ public actor Sequencer {
                     }
                 }
             }
+            async let publishing: Void = publish()
             for await _ in wakeups {
                 if isStopping { break }
                 try await turn()
             }
+            // A checkpoint that is on its way is finished.
+            await publishing
             group.cancelAll()
         }
     }
@@ -244,15 +198,18 @@ public actor Sequencer {
     public func stop() {
         isStopping = true
         wake.finish()
+        announce.finish()
     }
 
     private func beat() {
         answerOverdue()
         wake.yield()
+        announce.yield()
     }
 
     private func turn() async throws {
         while !isStopping {
+            if let fatal { throw fatal }
             do {
                 let didSomething = try await step()
                 failure = nil
@@ -263,8 +220,7 @@ public actor Sequencer {
             } catch is LogMovedOn {
                 isBehind = true
             } catch let error as StoreError where error.isFinal {
-                failure = "\(error)"
-                logger.critical("the ledger stops: \(error)")
+                end(error)
                 throw error
             } catch {
                 failure = "the ledger cannot write at the moment"
@@ -284,36 +240,26 @@ public actor Sequencer {
             try await resolveDoubt()
             return true
         }
-        // A writer with work finds out by its commit whether others are ahead.
-        if log.isShared, isBehind || queue.isEmpty, try await follow() { return true }
-        if (board.newest?.size ?? 0) < head.size, quorum.isDue(.now) {
-            do {
-                try await publishHead()
-                retryPause = limits.retryShortest
-            } catch let missing as QuorumMissing {
-                // Entries are logged on; they wait for their checkpoint together.
-                missed(missing)
-            }
+        if committed != nil {
+            try await readBack()
             return true
         }
+        // A writer with work finds out by its commit whether others are ahead.
+        if log.isShared, isBehind || queue.isEmpty, try await follow() { return true }
+        // What cannot be published is not added to.
+        guard publicationFailure == nil else { return false }
         let ticks = dueTicks()
         guard !queue.isEmpty || !ticks.isEmpty else { return false }
         // Ticks that have to come one after the other go alone, so that no entry is folded at an old time.
         let isCatchingUp = ticks.count >= TickSchedule.mostTicks
-        let taken = isCatchingUp ? [] : Array(queue.prefix(batchCount()))
-        queue.removeFirst(taken.count)
-        try await sequence(taken, ticks: ticks)
+        try await sequence(isCatchingUp ? [] : queue.next(), ticks: ticks)
         return true
     }
 
-    /// How many of the waiting entries the next batch takes: at least one, and no more than fit by number and bytes.
-    private func batchCount() -> Int {
-        var bytes = 0
-        let fitting = queue.prefix(limits.batchEntries).prefix { submission in
-            bytes += submission.leaf.count
-            return bytes <= limits.batchBytes
-        }
-        return max(fitting.count, min(1, queue.count))
+    /// Takes note of an error with which this server must not go on.
+    func end(_ error: StoreError) {
+        failure = "\(error)"
+        logger.critical("the ledger stops: \(error)")
     }
 }
 
