@@ -39,7 +39,7 @@ struct APISubmissionReaderTests {
 
     @Test("reads", arguments: accepted)
     func accepts(name: String, body: [UInt8], payload: [UInt8]) throws {
-        #expect(try SubmissionReader.envelope(body).payload == payload)
+        #expect(try SubmissionReader.read(body).envelope.payload == payload)
     }
 
     static let refused: [(String, [UInt8])] = [
@@ -82,7 +82,7 @@ struct APISubmissionReaderTests {
 
     @Test("refuses", arguments: refused)
     func refuses(name: String, body: [UInt8]) {
-        #expect(throws: SubmissionReader.Malformed.self) { try SubmissionReader.envelope(body) }
+        #expect(throws: SubmissionReader.Malformed.self) { try SubmissionReader.read(body) }
     }
 
     @Test("sorts signatures into the order of the log, 32 at most")
@@ -94,9 +94,9 @@ struct APISubmissionReaderTests {
                     + "]"
             )
         }
-        let envelope = try SubmissionReader.envelope(body(keys.prefix(32)))
+        let envelope = try SubmissionReader.read(body(keys.prefix(32))).envelope
         #expect(envelope.signatures.map(\.keyID.hex) == keys.prefix(32).sorted())
-        #expect(throws: SubmissionReader.Malformed.self) { try SubmissionReader.envelope(body(keys)) }
+        #expect(throws: SubmissionReader.Malformed.self) { try SubmissionReader.read(body(keys)) }
     }
 
     @Test("never traps, and what it reads is an envelope of the log", arguments: [1, 2, 3, 4] as [UInt64])
@@ -116,7 +116,7 @@ struct APISubmissionReaderTests {
                 }
                 if bytes.isEmpty { break }
             }
-            guard let envelope = try? SubmissionReader.envelope(bytes) else { continue }
+            guard let envelope = try? SubmissionReader.read(bytes).envelope else { continue }
             let again = try Envelope(leaf: envelope.leaf)
             #expect(again == envelope, "seed \(seed), round \(round)")
         }

@@ -55,19 +55,36 @@ enum RawHTTP {
     }
 
     /// Whether the server closes the connection after these bytes, and what it said before.
-    static func untilClosed(port: Int, _ bytes: [UInt8]) async throws -> [UInt8] {
+    ///
+    /// - Parameter isLast: says to the server at once that nothing more comes.
+    static func untilClosed(port: Int, _ bytes: [UInt8], isLast: Bool = false) async throws -> [UInt8] {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(
+                        wrappingChannelSynchronously: channel,
+                        configuration: NIOAsyncChannel.Configuration(isOutboundHalfClosureEnabled: true)
+                    )
                 }
             }
         return try await channel.executeThenClose { inbound, outbound in
             if !bytes.isEmpty { try await outbound.write(ByteBuffer(bytes: bytes)) }
+            if isLast { outbound.finish() }
             var received: [UInt8] = []
             for try await more in inbound { received += Array(more.readableBytesView) }
             return received
         }
+    }
+
+    /// The answers in what a server said.
+    static func replies(_ bytes: [UInt8]) -> [Reply] {
+        var rest = bytes
+        var replies: [Reply] = []
+        while let (reply, length) = parse(rest, isHead: false) {
+            replies.append(reply)
+            rest.removeFirst(length)
+        }
+        return replies
     }
 
     private static func parse(_ bytes: [UInt8], isHead: Bool) -> (Reply, Int)? {

@@ -43,9 +43,15 @@ public struct Receipt: Sendable {
 
     /// The receipt as text.
     public var bytes: [UInt8] {
-        var text = "\(Self.header)\nindex \(index)\n"
-        for hash in hashes { text += Base64.encode(hash.bytes) + "\n" }
-        return Array(text.utf8) + [0x0A] + checkpoint.bytes
+        var bytes = Array("\(Self.header)\nindex \(index)\n".utf8)
+        bytes.reserveCapacity(bytes.count + 45 * hashes.count + 1 + checkpoint.bytes.count)
+        for hash in hashes {
+            Base64.append(hash.bytes, to: &bytes)
+            bytes.append(0x0A)
+        }
+        bytes.append(0x0A)
+        bytes.append(contentsOf: checkpoint.bytes)
+        return bytes
     }
 
     /// Verifies that the leaf is at the index in the tree of the checkpoint, and the checkpoint under the judge.

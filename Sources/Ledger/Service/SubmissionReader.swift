@@ -17,15 +17,15 @@ struct SubmissionReader {
     private let bytes: [UInt8]
     private var position = 0
 
-    /// The envelope in a body, its signatures in the log's order.
-    static func envelope(_ body: [UInt8]) throws(Malformed) -> Envelope {
+    /// The envelope in a body, its signatures in the log's order, and the leaf that is logged for it.
+    static func read(_ body: [UInt8]) throws(Malformed) -> (envelope: Envelope, leaf: [UInt8]) {
         // Most clients send the log's own text.
-        if let exact = try? Envelope(leaf: body) { return exact }
+        if let exact = try? Envelope(leaf: body) { return (exact, body) }
         var reader = SubmissionReader(bytes: body)
         let envelope = try reader.readEnvelope()
         reader.skipSpace()
         guard reader.position == body.count else { throw Malformed(reason: "something follows the envelope") }
-        return envelope
+        return (envelope, envelope.leaf)
     }
 
     private init(bytes: [UInt8]) {

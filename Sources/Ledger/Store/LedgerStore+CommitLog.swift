@@ -10,20 +10,25 @@ extension LedgerStore: CommitLog {
     public func commit(_ batch: Batch) async throws {
         try await write { database in try Self.append(batch, to: database) }
         // At this point the batch is in the write-ahead log and synced: a restart finds it, signed or not.
-        try foldLog(after: batch.entries.count)
+        noteWork(of: batch.entries.count)
     }
 
     public func permitSigning(size: UInt64, root: Digest) async throws {
-        try await write { [guardFile] database in
-            try SignGuard.permit(size: size, root: root, in: database)
-            // The row is rolled back if the file refuses; were it the other way about, the file could be ahead.
+        // The file is what is durable before the signature; the row follows with the checkpoint (`publish`). On a queue of
+        // readers, because the one connection that writes may be committing the next batch.
+        try await read { [guardFile] database in
+            try SignGuard.check(size: size, root: root, in: database)
             try guardFile.permit(SignedTree(size: size, root: root))
         }
-        // At this point no process that uses this database will sign another tree of this size, or a smaller one.
+        // At this point no process that uses this directory will sign another tree of this size, or a smaller one.
     }
 
     public func publish(checkpoint: [UInt8], size: UInt64) async throws {
         try await write { database in
+            guard let root = (try? Checkpoint(parsing: checkpoint))?.root else {
+                throw StoreError.unusable("a checkpoint to keep is malformed")
+            }
+            try SignGuard.permit(size: size, root: root, in: database)
             let number = try Self.integer(size)
             let stored = try Data.fetchOne(
                 database,
@@ -42,6 +47,8 @@ extension LedgerStore: CommitLog {
                 arguments: [number, Data(checkpoint)]
             )
         }
+        noteWork(of: 0)
+        try await foldLogIfDue()
     }
 
     public func index(of id: Identifier) async throws -> UInt64? {

@@ -83,24 +83,24 @@ extension LedgerStore {
 
     static func receipts(of indices: [UInt64], in database: Database) throws -> [[UInt8]] {
         var hashes = StoredHashes(database)
-        var covering: (note: [UInt8], checkpoint: Checkpoint)?
+        // The first checkpoint over an entry is the first over every later one that it covers.
+        var covering: (first: UInt64, checkpoint: Checkpoint)?
         let query = try database.cachedStatement(
             sql: "SELECT note FROM checkpoint WHERE size > ? ORDER BY size LIMIT 1"
         )
         return try indices.map { index in
-            guard let note = try Data.fetchOne(query, arguments: [try Self.integer(index)]) else {
-                throw StoreError.missing("checkpoint over entry \(index)")
-            }
-            let bytes = [UInt8](note)
             let checkpoint: Checkpoint
-            if let known = covering, known.note == bytes {
+            if let known = covering, known.first <= index, index < known.checkpoint.size {
                 checkpoint = known.checkpoint
             } else {
-                guard let parsed = try? Checkpoint(parsing: bytes) else {
+                guard let note = try Data.fetchOne(query, arguments: [try Self.integer(index)]) else {
+                    throw StoreError.missing("checkpoint over entry \(index)")
+                }
+                guard let parsed = try? Checkpoint(parsing: [UInt8](note)) else {
                     throw StoreError.unusable("a kept checkpoint is malformed")
                 }
                 checkpoint = parsed
-                covering = (bytes, parsed)
+                covering = (index, parsed)
             }
             let proof = try Proofs.inclusion(index: index, size: checkpoint.size) {
                 try hashes.hash(level: $0, index: $1)

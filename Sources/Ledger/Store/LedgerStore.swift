@@ -10,6 +10,8 @@ internal import NIOConcurrencyHelpers
 /// opening a pool sets another value.
 public final class LedgerStore: Sendable {
     let pool: DatabasePool
+    /// Folds the write-ahead log beside the connection that writes.
+    let folding: DatabaseQueue
     /// What was written since the log was last folded.
     let work = NIOLockedValueBox(0)
     /// The second sign guard, beside the database.
@@ -49,25 +51,30 @@ public final class LedgerStore: Sendable {
         )
         let pool = try DatabasePool(path: path, configuration: configuration)
         self.pool = pool
+        folding = try DatabaseQueue(path: path, configuration: configuration)
         // The pool has set NORMAL on its writing connection, with which a power cut can take back a commit.
-        try pool.writeWithoutTransaction { database in
-            try database.execute(sql: "PRAGMA synchronous = FULL")
-            // The automatic checkpoint would hide a failed sync.
-            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
+        for writer in [pool, folding] as [any DatabaseWriter] {
+            try writer.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA synchronous = FULL")
+                // The automatic checkpoint would hide a failed sync.
+                try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
+            }
         }
         try assertDurable()
         try prepare(pool)
     }
 
-    /// Reads back what durability depends on, from the one connection that writes.
+    /// Reads back what durability depends on, from the one connection that writes and the one that folds.
     private func assertDurable() throws {
         let expected = [
             ("synchronous", "2"), ("journal_mode", "wal"), ("foreign_keys", "1"), ("wal_autocheckpoint", "0"),
         ]
-        try pool.writeWithoutTransaction { database in
-            for (pragma, value) in expected {
-                let found = try String.fetchOne(database, sql: "PRAGMA \(pragma)") ?? ""
-                guard found == value else { throw StoreError.notDurable(pragma: pragma, value: found) }
+        for writer in [pool, folding] as [any DatabaseWriter] {
+            try writer.writeWithoutTransaction { database in
+                for (pragma, value) in expected {
+                    let found = try String.fetchOne(database, sql: "PRAGMA \(pragma)") ?? ""
+                    guard found == value else { throw StoreError.notDurable(pragma: pragma, value: found) }
+                }
             }
         }
     }
@@ -75,6 +82,7 @@ public final class LedgerStore: Sendable {
     /// Ends all connections; the write-ahead log is folded into the file.
     public func close() throws {
         guard !isAbandoned else { return }
+        try folding.close()
         try foldLog(.truncate)
         try pool.close()
     }

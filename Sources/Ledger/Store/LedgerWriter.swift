@@ -59,7 +59,8 @@ package final class LedgerWriter {
         batch.changes = state.takeChanges()
         batch.head = LogHead(tree: tree, outcomes: state.outcomes)
         try store.writeBlocking { database in try LedgerStore.append(batch, to: database) }
-        try store.foldLog(after: entries.count)
+        store.noteWork(of: entries.count)
+        try store.foldLogIfDueBlocking()
     }
 
     /// Signs and keeps the checkpoint of all entries and closes the database.

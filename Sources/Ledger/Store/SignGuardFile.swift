@@ -1,5 +1,6 @@
 public import Contracts
 internal import Foundation
+internal import Glibc
 internal import NIOConcurrencyHelpers
 
 /// Size and root of a tree that was signed, or was about to be.
@@ -95,7 +96,8 @@ final class SignGuardFile: Sendable {
             do {
                 try file.seek(toOffset: UInt64(older * Self.stride))
                 try file.write(contentsOf: Self.record(tree))
-                try file.synchronize()
+                // The record lies within the file, so that its bytes are all that has to reach the disk.
+                guard fdatasync(file.fileDescriptor) == 0 else { throw CocoaError(.fileWriteUnknown) }
             } catch {
                 throw StoreError.diskUncertain("the sign guard \(path) could not be written and synced")
             }

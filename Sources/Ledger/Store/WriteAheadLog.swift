@@ -39,32 +39,57 @@ enum WriteAheadLog {
 }
 
 extension LedgerStore {
-    /// Transactions and entries after which the log is folded into the database: about a thousand pages, as SQLite
-    /// itself would do it.
-    private static let foldingWork = 1024
+    /// Transactions and entries after which the log is folded into the database: some ten thousand pages of a large
+    /// ledger, 40 MB. A page that several batches changed is written and synced once.
+    private static let foldingWork = 4096
 
-    /// Folds the write-ahead log when enough was written since the last time.
-    ///
-    /// The commit before has succeeded; a full disk here is no error, as the log still holds everything.
-    func foldLog(after entries: Int) throws {
-        let isDue = work.withLockedValue { work in
-            work += 4 + entries
+    /// Takes note of a transaction, and of the entries that it added.
+    func noteWork(of entries: Int) {
+        work.withLockedValue { $0 += 4 + entries }
+    }
+
+    private func takeWork() -> Bool {
+        work.withLockedValue { work in
             guard work >= Self.foldingWork else { return false }
             work = 0
             return true
         }
-        guard isDue else { return }
-        try foldLog(.passive)
+    }
+
+    /// Folds the write-ahead log when enough was written since the last time.
+    ///
+    /// What was committed is durable already; a full disk here is no error, as the log still holds everything. Most pages
+    /// are folded on a connection of their own, beside the commits; what was committed meanwhile is folded between two of
+    /// them, so that the log begins anew.
+    func foldLogIfDue() async throws {
+        guard takeWork() else { return }
+        try await seeingFailedSyncs {
+            _ = try await folding.writeWithoutTransaction { try $0.checkpoint(.passive) }
+            _ = try await pool.writeWithoutTransaction { try $0.checkpoint(.passive) }
+        }
+    }
+
+    /// The same for a caller that is alone with the store.
+    func foldLogIfDueBlocking() throws {
+        if takeWork() { try foldLog(.passive) }
     }
 
     func foldLog(_ mode: Database.CheckpointMode) throws {
         do {
             try pool.writeWithoutTransaction { database in _ = try database.checkpoint(mode) }
-        } catch  where WriteAheadLog.isFailedSync(error) {
-            throw abandon("the database could not be synced")
-        } catch is DatabaseError {
-            // Readers are in the way, or the disk is full: it is tried again later.
+        } catch {
+            try judge(error)
         }
+    }
+
+    private func seeingFailedSyncs(_ body: () async throws -> Void) async throws {
+        do { try await body() } catch { try judge(error) }
+    }
+
+    private func judge(_ error: any Error) throws {
+        if WriteAheadLog.isFailedSync(error) { throw abandon("the database could not be synced") }
+        // Readers are in the way, or the disk is full: it is tried again later.
+        guard error is DatabaseError else { throw error }
     }
 
     /// Gives the store up after a failed sync: it is never closed, because closing would fold the log once more.

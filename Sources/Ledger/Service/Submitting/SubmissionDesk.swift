@@ -86,15 +86,14 @@ final class SubmissionDesk: Sendable {
 
     /// Does all that needs no order; nil if that decided the answer.
     private func submission(_ arrival: Arrival, _ keys: KeyRing) -> QueuedEntry? {
-        let envelope: Envelope
+        let (envelope, leaf): (Envelope, [UInt8])
         do {
-            envelope = try SubmissionReader.envelope([UInt8](buffer: arrival.body))
+            (envelope, leaf) = try SubmissionReader.read([UInt8](buffer: arrival.body))
         } catch {
             let sentence = "the body is not a DSSE envelope: \(error.reason)"
             arrival.reply(.rejected(Rejection(.envelopeNoncanonical, id: nil, message: sentence)))
             return nil
         }
-        let leaf = envelope.leaf
         guard leaf.count <= Envelope.longestLeaf else {
             arrival.reply(.rejected(Rejection(.entrySize, id: nil)))
             return nil

@@ -37,6 +37,8 @@ final class SubmissionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Requests that went on and are not answered yet.
     private var passed = 0
     private var wantsRead = false
+    /// What the connection counts as for the limiter.
+    private var address: String?
     private var bodyDeadline = MovingDeadline()
 
     init(intake: SubmissionIntake) {
@@ -109,8 +111,10 @@ final class SubmissionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func begin(_ head: HTTPTypes.HTTPRequest, _ context: ChannelHandlerContext) {
+        let address = address ?? RateLimiter.key(context.remoteAddress)
+        self.address = address
         do throws(Problem) {
-            state = .receiving(try intake.request(head, from: context.remoteAddress))
+            state = .receiving(try intake.request(head, from: address))
             bodyDeadline.move(
                 to: .now() + TimeAmount(intake.limits.bodyTime),
                 on: context.eventLoop,

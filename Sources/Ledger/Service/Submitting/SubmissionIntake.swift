@@ -44,14 +44,15 @@ final class SubmissionIntake: Sendable {
         return target == "/entries" || LedgerResource(path: URI(target).path) == .submissions
     }
 
+    /// - Parameter address: what the client counts as, of `RateLimiter.key`.
     /// - Throws: the answer to a request whose body is not wanted.
-    func request(_ head: HTTPTypes.HTTPRequest, from address: SocketAddress?) throws(Problem) -> SubmissionRequest {
+    func request(_ head: HTTPTypes.HTTPRequest, from address: String) throws(Problem) -> SubmissionRequest {
         let fields = head.headerFields
         let type = LedgerResource.submissions.mediaType
         guard Negotiation.accepts(fields[values: .accept], type) else {
             throw Problem(ProblemDetails(406, "not.acceptable", "this resource comes as \(type)"))
         }
-        if let wait = limiter.take(RateLimiter.key(address), now: .now) {
+        if let wait = limiter.take(address, now: .now) {
             throw Problem(
                 ProblemDetails(429, "rate.limited", "this address submits too many entries", retryAfter: wait)
             )

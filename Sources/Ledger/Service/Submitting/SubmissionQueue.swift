@@ -2,15 +2,27 @@ internal import Contracts
 internal import NIOConcurrencyHelpers
 internal import NIOCore
 
-/// An entry that waits for its batch.
-struct QueuedEntry: Sendable {
-    var entry: Entry
-    var parsed: ParsedEntry
-    var verdicts: SignatureVerdicts
-    var leaf: [UInt8]
+/// An entry that waits for its batch. A class, because it passes through several queues and its parts are many.
+final class QueuedEntry: Sendable {
+    let entry: Entry
+    let parsed: ParsedEntry
+    let verdicts: SignatureVerdicts
+    let leaf: [UInt8]
     /// False if it is answered as soon as it is in the queue.
-    var waits: Bool
-    var waiter: SubmissionWaiter
+    let waits: Bool
+    let waiter: SubmissionWaiter
+
+    init(
+        entry: Entry,
+        parsed: ParsedEntry,
+        verdicts: SignatureVerdicts,
+        leaf: [UInt8],
+        waits: Bool,
+        waiter: SubmissionWaiter
+    ) {
+        (self.entry, self.parsed, self.verdicts, self.leaf) = (entry, parsed, verdicts, leaf)
+        (self.waits, self.waiter) = (waits, waiter)
+    }
 }
 
 /// Who waits for what becomes of an entry. Answered once, by whoever comes first. Any thread.
