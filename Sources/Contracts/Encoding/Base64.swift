@@ -9,7 +9,10 @@ public enum Base64 {
 
     /// Appends the encoding to a text without an intermediate string.
     public static func append(_ bytes: [UInt8], to text: inout [UInt8]) {
-        text.reserveCapacity(text.count + (bytes.count + 2) / 3 * 4)
+        text.append(addingCapacity: (bytes.count + 2) / 3 * 4) { append(bytes.span, to: &$0) }
+    }
+
+    private static func append(_ bytes: Span<UInt8>, to text: inout OutputSpan<UInt8>) {
         var index = 0
         while index + 3 <= bytes.count {
             let group = UInt32(bytes[index]) << 16 | UInt32(bytes[index + 1]) << 8 | UInt32(bytes[index + 2])
@@ -50,33 +53,39 @@ public enum Base64 {
     /// Bytes of a canonical encoding; nil for anything else.
     public static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         guard text.count % 4 == 0 else { return nil }
-        guard !text.isEmpty else { return [] }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count / 4 * 3)
-        var index = text.startIndex
-        let last = text.endIndex - 4
+        var isCanonical = true
+        let bytes = [UInt8](capacity: text.count / 4 * 3) { isCanonical = decode(text.span, to: &$0) }
+        return isCanonical ? bytes : nil
+    }
+
+    /// Decodes a multiple of four characters; false when they are no canonical encoding.
+    private static func decode(_ text: Span<UInt8>, to bytes: inout OutputSpan<UInt8>) -> Bool {
+        guard text.count > 0 else { return true }
+        let values = Self.values.span
+        var index = 0
+        let last = text.count - 4
         // An invalid character sets a bit above the six of a value, which is looked at once a group.
         while index < last {
             let group =
-                value(text[index]) << 18 | value(text[index + 1]) << 12 | value(text[index + 2]) << 6
-                | value(text[index + 3])
-            guard group >> 24 == 0 else { return nil }
+                values[Int(text[index])] << 18 | values[Int(text[index + 1])] << 12
+                | values[Int(text[index + 2])] << 6 | values[Int(text[index + 3])]
+            guard group >> 24 == 0 else { return false }
             bytes.append(UInt8(truncatingIfNeeded: group >> 16))
             bytes.append(UInt8(truncatingIfNeeded: group >> 8))
             bytes.append(UInt8(truncatingIfNeeded: group))
             index += 4
         }
         let padding = text[last + 3] != 0x3D ? 0 : text[last + 2] != 0x3D ? 1 : 2
-        var group = value(text[last]) << 18 | value(text[last + 1]) << 12
-        if padding < 2 { group |= value(text[last + 2]) << 6 }
-        if padding < 1 { group |= value(text[last + 3]) }
-        guard group >> 24 == 0 else { return nil }
+        var group = values[Int(text[last])] << 18 | values[Int(text[last + 1])] << 12
+        if padding < 2 { group |= values[Int(text[last + 2])] << 6 }
+        if padding < 1 { group |= values[Int(text[last + 3])] }
+        guard group >> 24 == 0 else { return false }
         bytes.append(UInt8(truncatingIfNeeded: group >> 16))
         if padding < 2 { bytes.append(UInt8(truncatingIfNeeded: group >> 8)) }
         if padding < 1 { bytes.append(UInt8(truncatingIfNeeded: group)) }
         // Bits that the padding leaves over are zero, else a second text would mean the same bytes.
         let leftover: UInt32 = padding == 2 ? 0xFFFF : padding == 1 ? 0xFF : 0
-        return group & leftover == 0 ? bytes : nil
+        return group & leftover == 0
     }
 
     @inline(__always)
@@ -90,19 +99,10 @@ public enum Base64 {
         }
     }
 
-    /// Six bits; an invalid character gives 0x8000_0000 shifted so far that the upper byte of a group is never zero.
-    @inline(__always)
-    private static func value(_ character: UInt8) -> UInt32 {
-        switch character {
-        case 0x41...0x5A: UInt32(character) &- 0x41
-        case 0x61...0x7A: UInt32(character) &- 0x61 &+ 26
-        case 0x30...0x39: UInt32(character) &- 0x30 &+ 52
-        case 0x2B: 62
-        case 0x2F: 63
-        default: invalid
-        }
-    }
-
-    /// Survives a shift by 0, 6, 12 or 18 with a bit at or above 24.
-    private static let invalid: UInt32 = 0xFFFF_FFC0
+    /// Six bits of each character. An invalid one has a bit at or above 24 after a shift by 0, 6, 12 or 18.
+    private static let values: [UInt32] = {
+        var values = [UInt32](repeating: 0xFFFF_FFC0, count: 256)
+        for value: UInt32 in 0..<64 { values[Int(character(value))] = value }
+        return values
+    }()
 }

@@ -29,6 +29,17 @@ public struct CompactRange: Sendable, Equatable {
         size += 1
     }
 
+    /// Appends the root of a perfect subtree of 2^level leaves; the size must be a multiple of that many.
+    public mutating func append(subtree root: Digest, level: Int) {
+        precondition(size & (1 << UInt64(level) - 1) == 0, "a subtree begins at a multiple of its size")
+        var hash = root
+        for _ in 0..<(~(size >> UInt64(level))).trailingZeroBitCount {
+            hash = MerkleTree.nodeHash(hashes.removeLast(), hash)
+        }
+        hashes.append(hash)
+        size += 1 << UInt64(level)
+    }
+
     /// Root hash of the tree of `size` leaves.
     public var root: Digest {
         guard var root = hashes.last else { return MerkleTree.emptyRoot }

@@ -1,3 +1,5 @@
+import Crypto
+
 /// Why bytes are no log envelope.
 public enum EnvelopeError: Error, Hashable, Sendable {
     /// More than 16384 bytes.
@@ -49,16 +51,22 @@ public struct Envelope: Sendable {
 
     /// The pre-authentication encoding of DSSE v1: what a signature signs.
     public static func pae(_ type: String, _ body: [UInt8]) -> [UInt8] {
+        var bytes = paeHead(type, body.count, reserving: body.count)
+        bytes.append(contentsOf: body)
+        return bytes
+    }
+
+    /// What stands before the body.
+    private static func paeHead(_ type: String, _ count: Int, reserving room: Int = 0) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(body.count + type.utf8.count + 32)
+        bytes.reserveCapacity(type.utf8.count + 32 + room)
         bytes.append(contentsOf: "DSSEv1 ".utf8)
         bytes.append(contentsOf: String(type.utf8.count).utf8)
         bytes.append(0x20)
         bytes.append(contentsOf: type.utf8)
         bytes.append(0x20)
-        bytes.append(contentsOf: String(body.count).utf8)
+        bytes.append(contentsOf: String(count).utf8)
         bytes.append(0x20)
-        bytes.append(contentsOf: body)
         return bytes
     }
 
@@ -66,7 +74,12 @@ public struct Envelope: Sendable {
     public var signedBytes: [UInt8] { Self.pae(payloadType, payload) }
 
     /// The txid: SHA-256 of the signed bytes. It does not depend on the signatures.
-    public var id: Identifier { .sha256(signedBytes) }
+    public var id: Identifier {
+        var hash = SHA256()
+        hash.update(data: Self.paeHead(payloadType, payload.count))
+        hash.update(data: payload)
+        return Digest(finished: hash.finalize())
+    }
 }
 
 extension Envelope: Equatable {

@@ -11,6 +11,7 @@ public struct JSONObject: Sendable {
     /// Sorts the members; of equal names the last counts.
     public init(members: some Sequence<(String, JSONValue)>) {
         self.init()
+        self.members.reserveCapacity(members.underestimatedCount)
         for (name, value) in members { self[name] = value }
     }
 
@@ -38,6 +39,10 @@ public struct JSONObject: Sendable {
 
     /// Where the member is, or where it would have to be inserted.
     private func position(of name: String) -> (index: Int, found: Bool) {
+        // Whoever writes an object mostly does so in the order of the names.
+        guard let last = members.last, !last.name.utf8.lexicographicallyPrecedes(name.utf8) else {
+            return (members.count, false)
+        }
         var low = 0
         var high = members.count
         while low < high {

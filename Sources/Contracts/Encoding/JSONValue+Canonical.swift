@@ -44,6 +44,11 @@ extension JSONValue {
 
     static func append(_ text: String, to bytes: inout [UInt8]) {
         bytes.append(0x22)
+        defer { bytes.append(0x22) }
+        guard needsEscapes(text.utf8Span.span) else {
+            bytes.append(contentsOf: text.utf8)
+            return
+        }
         for byte in text.utf8 {
             switch byte {
             case 0x22:
@@ -63,7 +68,11 @@ extension JSONValue {
                 bytes.append(byte)
             }
         }
-        bytes.append(0x22)
+    }
+
+    private static func needsEscapes(_ text: Span<UInt8>) -> Bool {
+        for index in text.indices where text[index] < 0x20 || text[index] == 0x22 || text[index] == 0x5C { return true }
+        return false
     }
 }
 

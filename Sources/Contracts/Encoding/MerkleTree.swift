@@ -9,22 +9,24 @@ public enum MerkleTree {
 
     /// Hash of a leaf: SHA-256 of 0x00 and the bytes.
     public static func leafHash(_ bytes: ArraySlice<UInt8>) -> Digest {
-        var message: [UInt8] = []
-        message.reserveCapacity(bytes.count + 1)
-        message.append(0)
-        message.append(contentsOf: bytes)
-        return .sha256(message)
+        var hash = SHA256()
+        hash.update(data: leafMark)
+        hash.update(data: bytes)
+        return Digest(finished: hash.finalize())
     }
 
     /// Hash of an inner node: SHA-256 of 0x01 and both children.
     public static func nodeHash(_ left: Digest, _ right: Digest) -> Digest {
-        var message: [UInt8] = []
-        message.reserveCapacity(65)
-        message.append(1)
-        left.append(to: &message)
-        right.append(to: &message)
-        return .sha256(message)
+        .sha256(
+            [UInt8](capacity: 65) { message in
+                message.append(1)
+                left.raw.append(to: &message)
+                right.raw.append(to: &message)
+            }
+        )
     }
+
+    private static let leafMark: [UInt8] = [0]
 
     /// Root of the tree without leaves: SHA-256 of nothing.
     public static let emptyRoot = Digest.sha256([])

@@ -1,35 +1,63 @@
 import HashTreeCollections
 
-/// Rows that changed, ascending by key. Each is encoded when it is asked for, so that a store can write a million of them
-/// without a second copy of the state in memory.
+/// Rows that changed, ascending by key. Those that were not encoded for a state root are encoded when they are asked for,
+/// so that a store can write a million of them without a second copy of the state in memory.
 public struct ChangedRows: Sequence, Sendable {
+    private let encoded: [EncodedRows]
     private let keys: [RowKey]
     private let tables: StateTables
 
-    fileprivate init(_ keys: TreeSet<RowKey>, _ tables: StateTables) {
-        self.keys = keys.sorted()
+    fileprivate init(_ keys: [RowKey], _ tables: StateTables) {
+        encoded = []
+        self.keys = keys
         self.tables = tables
     }
 
+    fileprivate init(_ encoded: [EncodedRows]) {
+        self.encoded = encoded
+        keys = []
+        tables = StateTables()
+    }
+
     /// How many rows changed.
-    public var count: Int { keys.count }
+    public var count: Int { encoded.reduce(keys.count) { $0 + $1.rows.count } }
 
     public func makeIterator() -> some IteratorProtocol<StateChange> {
-        keys.lazy.map { key in
-            StateChange(
-                key: String(decoding: key.bytes, as: UTF8.self),
-                value: tables.value(of: key)?.canonical
-            )
-        }.makeIterator()
+        let rows = encoded.lazy.flatMap(\.rows).map { StateChange($0.key, $0.value) }
+        let others = keys.lazy.map { StateChange($0.bytes, tables.value(of: $0)?.canonical) }
+        return ChangedRowsIterator(rows.makeIterator(), others.makeIterator())
+    }
+}
+
+/// One sequence after the other.
+private struct ChangedRowsIterator<First: IteratorProtocol<StateChange>, Second: IteratorProtocol<StateChange>>:
+    IteratorProtocol
+{
+    private var first: First
+    private var second: Second
+
+    init(_ first: First, _ second: Second) {
+        self.first = first
+        self.second = second
+    }
+
+    mutating func next() -> StateChange? { first.next() ?? second.next() }
+}
+
+extension StateChange {
+    fileprivate init(_ key: [UInt8], _ value: [UInt8]?) {
+        self.init(key: String(decoding: key, as: UTF8.self), value: value)
     }
 }
 
 extension ContractState {
     /// Rows that changed since they were last taken; the store that writes them holds this state again.
-    public mutating func takeChangedRows() -> ChangedRows {
-        let changed = ChangedRows(unsaved, tables)
-        unsaved = []
-        return changed
+    ///
+    /// - Parameter hashing: what was hashed just before; its rows are not encoded again if they are those that changed.
+    public mutating func takeChangedRows(hashedBy hashing: StateHashing? = nil) -> ChangedRows {
+        defer { unsaved = [] }
+        if let hashing, hashing.coversUnsaved { return ChangedRows(hashing.slices) }
+        return ChangedRows(unsaved?.sorted() ?? tables.keys, tables)
     }
 
     /// The same as a list, for a store that needs them more than once.

@@ -50,9 +50,9 @@ extension ContractState {
         var restoration = Restoration()
         for (key, value) in rows { try restore(TypedRow(key: key, value: value), &restoration) }
         try finish(restoration)
+        unsaved = []
         self.size = size
         self.outcomes = outcomes
-        unsaved = []
     }
 
     /// What the rows of a state need besides themselves, until all are there.

@@ -16,10 +16,10 @@ public struct ContractState: Sendable {
     var tables = StateTables()
     var indexes = StateIndexes()
 
-    /// Rows that changed since the last state root.
-    var unhashed: TreeSet<RowKey> = []
-    /// Rows that changed since the last `takeChanges()`.
-    var unsaved: TreeSet<RowKey> = []
+    /// Rows that changed since the last state root; nil for all rows, as long as nobody asked for a root.
+    var unhashed: TreeSet<RowKey>?
+    /// Rows that changed since the last `takeChanges()`; nil for all rows, as long as nobody took any.
+    var unsaved: TreeSet<RowKey>?
     var tree = StateTree()
 
     /// The number of entries that were folded; the index of the next one.
@@ -36,15 +36,17 @@ public struct ContractState: Sendable {
 
     /// Marks a row whose value may have changed.
     mutating func touch(_ key: RowKey) {
-        unhashed.insert(key)
-        unsaved.insert(key)
+        unhashed?.insert(key)
+        unsaved?.insert(key)
     }
 
-    /// The root over all rows. Costs a few hashes for each row that changed since the last call.
+    /// The root over all rows. Costs a few hashes for each row that changed since the last call, and for each row at all in
+    /// the first one; `StateHashing` does that on all cores.
     public mutating func stateRoot() -> Digest {
-        if !unhashed.isEmpty {
-            tree.apply(unhashed.map { ($0.bytes, tables.value(of: $0)?.canonical) })
-            unhashed = []
+        if unhashed?.isEmpty != true {
+            var hashing = takeHashing()
+            hashing.run()
+            finish(hashing)
         }
         return tree.root
     }

@@ -97,7 +97,11 @@ enum RowKey: Hashable, Sendable {
 }
 
 /// A sequence lane: of each key in each account.
-struct LaneKey: Hashable, Sendable {
+struct LaneKey: Hashable, Comparable, Sendable {
     var account: Identifier
     var key: KeyID
+
+    static func < (left: LaneKey, right: LaneKey) -> Bool {
+        left.account == right.account ? left.key < right.key : left.account < right.account
+    }
 }

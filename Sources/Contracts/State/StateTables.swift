@@ -45,25 +45,31 @@ struct StateTables: Sendable {
         }
     }
 
-    /// The key of each row, in no order.
+    /// The key of each row, ascending.
     var keys: [RowKey] {
         var keys: [RowKey] = []
+        func add(_ ids: some Sequence<Identifier>, _ key: (Identifier) -> RowKey) {
+            for id in ids.sorted() { keys.append(key(id)) }
+        }
+        func add<Row>(_ tables: Table<Table<Row>>, _ key: (Identifier, Identifier) -> RowKey) {
+            for id in tables.keys.sorted() { add(tables[id]?.keys.sorted() ?? []) { key(id, $0) } }
+        }
+        add(attestations.keys, RowKey.attest)
+        add(bills.keys, RowKey.bill)
+        add(contracts.keys, RowKey.contract)
+        add(delegates, RowKey.delegate)
+        add(evidence.keys, RowKey.evidence)
+        add(farms.keys, RowKey.farm)
+        for lane in lanes.keys.sorted() { keys.append(.lane(lane)) }
         if let ledger {
-            keys += [.meta, .time, .root, .keys, .policy]
+            keys += [.keys, .meta, .policy, .root, .time]
             if ledger.upgrade != nil { keys.append(.upgrade) }
         }
-        keys += twins.keys.map(RowKey.twin)
-        keys += lanes.keys.map(RowKey.lane)
-        for (twin, rows) in delegates { keys += rows.keys.map { .delegate(twin, $0) } }
-        keys += farms.keys.map(RowKey.farm)
-        keys += nodes.keys.map(RowKey.node)
-        keys += names.keys.map(RowKey.name)
-        keys += contracts.keys.map(RowKey.contract)
-        for (contract, rows) in statuses { keys += rows.keys.map { .status(contract, $0) } }
-        for (contract, rows) in usages { keys += rows.keys.map { .usage(contract, $0) } }
-        keys += bills.keys.map(RowKey.bill)
-        keys += attestations.keys.map(RowKey.attest)
-        keys += evidence.keys.map(RowKey.evidence)
+        add(names.keys, RowKey.name)
+        add(nodes.keys, RowKey.node)
+        add(statuses, RowKey.status)
+        add(twins.keys, RowKey.twin)
+        add(usages, RowKey.usage)
         return keys
     }
 }

@@ -25,6 +25,18 @@ struct StateTree: Sendable {
             nodes = StateTree.completeTree(of: buckets.map { StateTree.bucketHash($0) })
             self.buckets = buckets
         }
+
+        /// Sets rows of this page, and removes those without a value.
+        mutating func apply(_ rows: [EncodedRow]) {
+            var dirty: Set<Int> = []
+            for row in rows {
+                let bucket = row.bucket & 255
+                StateTree.set(row, in: &buckets[bucket])
+                dirty.insert(bucket)
+            }
+            for bucket in dirty { nodes[256 + bucket] = StateTree.bucketHash(buckets[bucket]) }
+            StateTree.rehash(&nodes, above: dirty)
+        }
     }
 
     private var pages: [Page]
@@ -66,39 +78,22 @@ struct StateTree: Sendable {
     /// The state root.
     var root: Digest { top[1] }
 
-    /// Sets rows, and removes those without a value.
-    mutating func apply(_ changes: [(key: [UInt8], value: [UInt8]?)]) {
-        var dirty: [Int: Set<Int>] = [:]
-        for change in changes {
-            let digest = Digest.sha256(change.key)
-            let number = digest.leadingBits16
-            let page = number >> 8
-            let bucket = number & 255
-            Self.set(change, in: &pages[page].buckets[bucket])
-            dirty[page, default: []].insert(bucket)
+    /// How many pages there are.
+    static let pageCount = 256
+
+    func page(_ number: Int) -> Page { pages[number] }
+
+    /// Puts pages in their places.
+    mutating func replace(_ new: [HashedPage]) {
+        for page in new {
+            pages[page.number] = page.page
+            top[256 + page.number] = page.page.nodes[1]
         }
-        for (page, buckets) in dirty {
-            for bucket in buckets {
-                pages[page].nodes[256 + bucket] = Self.bucketHash(pages[page].buckets[bucket])
-            }
-            Self.rehash(&pages[page].nodes, above: buckets)
-            top[256 + page] = pages[page].nodes[1]
-        }
-        Self.rehash(&top, above: Set(dirty.keys))
+        Self.rehash(&top, above: new.map(\.number))
     }
 
-    private static func set(_ change: (key: [UInt8], value: [UInt8]?), in rows: inout [Row]) {
-        let index = rows.firstIndex { !$0.key.lexicographicallyPrecedes(change.key) } ?? rows.count
-        let exists = index < rows.count && rows[index].key == change.key
-        switch (change.value, exists) {
-        case (let value?, true): rows[index].value = value
-        case (let value?, false): rows.insert(Row(key: change.key, value: value), at: index)
-        case (nil, true): rows.remove(at: index)
-        case (nil, false): break
-        }
-    }
-
-    private static func rehash(_ nodes: inout [Digest], above leaves: Set<Int>) {
+    /// Hashes the inner nodes again that stand above these leaves.
+    private static func rehash(_ nodes: inout [Digest], above leaves: some Sequence<Int>) {
         var level = Set(leaves.map { (256 + $0) / 2 })
         while !level.isEmpty, level != [0] {
             var parents: Set<Int> = []
@@ -110,8 +105,23 @@ struct StateTree: Sendable {
         }
     }
 
+    private static func set(_ row: EncodedRow, in rows: inout [Row]) {
+        // Rows mostly come in the order of their keys.
+        let isLast = rows.last.map { $0.key.lexicographicallyPrecedes(row.key) } ?? true
+        let index = isLast ? rows.count : rows.firstIndex { !$0.key.lexicographicallyPrecedes(row.key) } ?? rows.count
+        let exists = index < rows.count && rows[index].key == row.key
+        switch (row.value, exists) {
+        case (let value?, true): rows[index].value = value
+        case (let value?, false): rows.insert(Row(key: row.key, value: value), at: index)
+        case (nil, true): rows.remove(at: index)
+        case (nil, false): break
+        }
+    }
+
     private static func bucketHash(_ rows: [Row]) -> Digest {
-        var bytes: [UInt8] = [2]
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(rows.reduce(5) { $0 + $1.key.count + $1.value.count + 8 })
+        bytes.append(2)
         append(rows, to: &bytes)
         return .sha256(bytes)
     }

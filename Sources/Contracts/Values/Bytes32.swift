@@ -33,57 +33,60 @@ struct Bytes32: Hashable, Sendable {
 
     /// Takes 32 bytes of an array from `start`; the caller has checked the bounds.
     init(_ bytes: [UInt8], at start: Int) {
-        func word(_ offset: Int) -> UInt64 {
-            var value: UInt64 = 0
-            for index in start + offset..<start + offset + 8 { value = value << 8 | UInt64(bytes[index]) }
-            return value
-        }
-        self.init(w0: word(0), w1: word(8), w2: word(16), w3: word(24))
+        self.init(bytes.span, at: start)
+    }
+
+    private init(_ bytes: Span<UInt8>, at start: Int) {
+        self.init(
+            w0: Self.word(bytes, at: start),
+            w1: Self.word(bytes, at: start + 8),
+            w2: Self.word(bytes, at: start + 16),
+            w3: Self.word(bytes, at: start + 24)
+        )
     }
 
     /// Takes 64 digits `[0-9a-f]` of an array from `start`; nil when one is no digit. The caller has checked the bounds.
     init?(hexDigits text: [UInt8], at start: Int) {
-        var valid = true
-        func word(_ offset: Int) -> UInt64 {
-            var value: UInt64 = 0
-            for index in start + offset..<start + offset + 16 {
-                guard let digit = Hex.value(of: text[index]) else {
-                    valid = false
-                    return 0
-                }
-                value = value << 4 | UInt64(digit)
-            }
-            return value
-        }
-        self.init(w0: word(0), w1: word(16), w2: word(32), w3: word(48))
-        guard valid else { return nil }
+        self.init(hexDigits: text.span, at: start)
     }
 
+    /// Takes exactly 64 digits `[0-9a-f]`; nil for anything else.
     init?(hex text: String) {
-        self = .zero
-        var count = 0
-        for character in text.utf8 {
-            guard let digit = Hex.value(of: character) else { return nil }
-            switch count >> 4 {
-            case 0: w0 = w0 << 4 | UInt64(digit)
-            case 1: w1 = w1 << 4 | UInt64(digit)
-            case 2: w2 = w2 << 4 | UInt64(digit)
-            case 3: w3 = w3 << 4 | UInt64(digit)
-            default: return nil
-            }
-            count += 1
+        let digits = text.utf8Span.span
+        guard digits.count == 64 else { return nil }
+        self.init(hexDigits: digits, at: 0)
+    }
+
+    private init?(hexDigits text: Span<UInt8>, at start: Int) {
+        var isValid = true
+        func word(_ offset: Int) -> UInt64 {
+            let high = Hex.value(ofEight: Self.word(text, at: start + offset))
+            let low = Hex.value(ofEight: Self.word(text, at: start + offset + 8))
+            isValid = isValid && high.isValid && low.isValid
+            return UInt64(high.value) << 32 | UInt64(low.value)
         }
-        guard count == 64 else { return nil }
+        self.init(w0: word(0), w1: word(16), w2: word(32), w3: word(48))
+        guard isValid else { return nil }
+    }
+
+    /// Eight bytes as a big-endian word.
+    @inline(__always)
+    private static func word(_ bytes: Span<UInt8>, at start: Int) -> UInt64 {
+        var value: UInt64 = 0
+        for offset in 0..<8 { value = value << 8 | UInt64(bytes[start + offset]) }
+        return value
     }
 
     var bytes: [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32)
-        append(to: &bytes)
-        return bytes
+        [UInt8](capacity: 32) { append(to: &$0) }
     }
 
     func append(to bytes: inout [UInt8]) {
+        bytes.append(addingCapacity: 32) { append(to: &$0) }
+    }
+
+    @inline(__always)
+    func append(to bytes: inout OutputSpan<UInt8>) {
         Self.append(w0, to: &bytes)
         Self.append(w1, to: &bytes)
         Self.append(w2, to: &bytes)
@@ -91,21 +94,31 @@ struct Bytes32: Hashable, Sendable {
     }
 
     func appendHex(to text: inout [UInt8]) {
-        for word in [w0, w1, w2, w3] {
-            for shift in stride(from: 60, through: 0, by: -4) {
-                text.append(Hex.digit(UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 15))
-            }
-        }
+        text.append(addingCapacity: 64) { appendHex(to: &$0) }
     }
 
     var hex: String {
         var text: [UInt8] = []
-        text.reserveCapacity(64)
         appendHex(to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 
-    private static func append(_ word: UInt64, to bytes: inout [UInt8]) {
+    @inline(__always)
+    private func appendHex(to text: inout OutputSpan<UInt8>) {
+        Self.appendHex(w0, to: &text)
+        Self.appendHex(w1, to: &text)
+        Self.appendHex(w2, to: &text)
+        Self.appendHex(w3, to: &text)
+    }
+
+    @inline(__always)
+    private static func appendHex(_ word: UInt64, to text: inout OutputSpan<UInt8>) {
+        append(Hex.eightDigits(UInt32(truncatingIfNeeded: word >> 32)), to: &text)
+        append(Hex.eightDigits(UInt32(truncatingIfNeeded: word)), to: &text)
+    }
+
+    @inline(__always)
+    private static func append(_ word: UInt64, to bytes: inout OutputSpan<UInt8>) {
         for shift in stride(from: 56, through: 0, by: -8) {
             bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
         }

@@ -35,8 +35,18 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
 
     init(finished digest: SHA256.Digest) {
-        guard let raw = Bytes32(digest) else { preconditionFailure("SHA-256 yields 32 bytes") }
-        self.raw = raw
+        var bytes = digest.makeIterator()
+        func word() -> UInt64 {
+            var word: UInt64 = 0
+            for _ in 0..<8 { word = word << 8 | UInt64(bytes.next() ?? 0) }
+            return word
+        }
+        raw = Bytes32(w0: word(), w1: word(), w2: word(), w3: word())
+    }
+
+    /// Takes 32 bytes of an array from `start`; the caller has checked the bounds.
+    public init(_ bytes: [UInt8], at start: Int) {
+        raw = Bytes32(bytes, at: start)
     }
 
     /// Thirty-two zero bytes: the ledger id that a genesis payload names.

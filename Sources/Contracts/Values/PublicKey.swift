@@ -29,11 +29,12 @@ public struct PublicKey: Hashable, Comparable, Sendable, CustomStringConvertible
 
     /// SHA-256 of 0x01 and the key; computed at each call.
     public var keyID: KeyID {
-        var message: [UInt8] = []
-        message.reserveCapacity(33)
-        message.append(1)
-        raw.append(to: &message)
-        return .sha256(message)
+        .sha256(
+            [UInt8](capacity: 33) { message in
+                message.append(1)
+                raw.append(to: &message)
+            }
+        )
     }
 
     /// Whether the 64 bytes are a signature of the message under rules E1 to E4. Costs about 60 microseconds.

@@ -51,6 +51,7 @@ public enum AuditReplay {
                 progress: progress
             )
         }
+        await replay.hashOnAllCores()
         judge(leaves.checkpoint, replay, options, into: &report)
     }
 

@@ -6,7 +6,7 @@ import Foundation
 /// Signatures are verified ahead on all cores; at most a few bundles are in memory.
 enum LogAudit {
     /// Bundles that are fetched and verified at the same time.
-    private static var window: Int { max(2, ProcessInfo.processInfo.activeProcessorCount + 1) }
+    private static var window: Int { 2 * ProcessInfo.processInfo.activeProcessorCount + 2 }
 
     /// Parses the checkpoint and proves the leaves.
     static func leaves(from source: any LogSource, rootSizes: Set<UInt64> = []) async throws -> VerifiedLeaves {

@@ -12,8 +12,9 @@ enum TileAudit {
         var nodes: [Digest] = []
         for path in TilePaths(level: 0, items: checkpoint.size) {
             let tile = try await tile(path, from: source)
-            builder.append(tile)
-            if path.width == TilePath.fullWidth { nodes.append(tile.root) }
+            let root = tile.root
+            builder.append(tile, root: root)
+            if path.width == TilePath.fullWidth { nodes.append(root) }
         }
         let leaves = try builder.finish()
         var level = 1

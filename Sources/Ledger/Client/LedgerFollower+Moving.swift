@@ -27,33 +27,28 @@ extension LedgerFollower {
         var page = TrustStore.Page(start: position.size)
         let sources = client.dataSources(after: origin)
         do {
-            try await BundlePipeline.run(
-                entries.bundles,
-                window: configuration.bundlesInFlight + ProcessInfo.processInfo.activeProcessorCount,
-                keys: { fold.state.keyRing },
-                load: { try await self.leaves(of: $0, sources) },
-                prepare: engine.prepare,
-                take: { bundle in
-                    try Task.checkCancellation()
-                    if page.leaves.count >= Self.pageSize {
-                        try await store.prepare(page, beyond: position)
-                        page = TrustStore.Page(start: page.start + UInt64(page.leaves.count))
-                    }
-                    page.leaves += bundle.hashes
-                    var done = 0
-                    while done < bundle.leaves.count {
-                        let end = attested.next.map { done + Int($0 - fold.state.size) } ?? bundle.leaves.count
-                        let part = done..<min(end, bundle.leaves.count)
-                        page.outcomes += engine.fold(&fold, bundle.leaves[part], bundle.entries[part])
-                        done = part.upperBound
-                        if let stop = fold.stop {
-                            try await self.stop(stop, fold.stopMessage)
-                            throw LedgerRefusal(TrustedPosition.Halt(result: stop, message: fold.stopMessage))
+            // One page is written while the next one is folded.
+            try await withThrowingTaskGroup(of: Void.self) { writing in
+                try await BundlePipeline.run(
+                    entries.bundles,
+                    window: configuration.bundlesInFlight + ProcessInfo.processInfo.activeProcessorCount,
+                    keys: { fold.state.keyRing },
+                    load: { try await self.leaves(of: $0, sources) },
+                    prepare: engine.prepare,
+                    take: { bundle in
+                        try Task.checkCancellation()
+                        if page.leaves.count >= Self.pageSize {
+                            try await writing.next()
+                            writing.addTask { [store, page, position] in try await store.prepare(page, beyond: position)
+                            }
+                            page = TrustStore.Page(start: page.start + UInt64(page.leaves.count))
                         }
-                        attested.note(bundle.leaves[part], &fold.state)
+                        page.leaves += bundle.proven.hashes
+                        page.outcomes += try await self.fold(bundle, into: &fold, &attested)
                     }
-                }
-            )
+                )
+                try await writing.waitForAll()
+            }
         } catch let refusal as LedgerRefusal where refusal.kind == .unreachable {
             try Task.checkCancellation()
             throw try await withheld(checkpoint, source, refusal)
@@ -64,6 +59,7 @@ extension LedgerFollower {
             let changed = Rules(origin: rules.origin, keys: rules.keys, policy: policy, ahead: rules.ahead)
             quorumTime = min(quorumTime, try await judge(checkpoint, changed, source).quorumTime)
         }
+        let hashing = await fold.state.hashOnAllCores()
         var next = position
         next.origin = checkpoint.origin
         next.keyset = fold.keyset
@@ -75,7 +71,7 @@ extension LedgerFollower {
         next.lastTick = fold.state.now
         next.quorumTime = max(quorumTime, position.quorumTime)
         next.halt = nil
-        let changes = fold.state.takeChangedRows()
+        let changes = fold.state.takeChangedRows(hashedBy: hashing)
         var keys = keys
         for set in [fold.state.ledgerKeys] + fold.keySets { keys.add(set) }
         let end = PassedSize(
@@ -107,13 +103,36 @@ extension LedgerFollower {
         try await compareAttestations(fold.attestations)
     }
 
+    /// Folds a bundle, with a look at the state at each attested size.
+    private func fold(
+        _ bundle: PreparedBundle,
+        into fold: inout EntryFold,
+        _ attested: inout AttestedSizes
+    ) async throws -> [Outcome] {
+        let leaves = bundle.proven.leaves
+        var outcomes: [Outcome] = []
+        var done = 0
+        while done < leaves.count {
+            let end = attested.next.map { done + Int($0 - fold.state.size) } ?? leaves.count
+            let part = done..<min(end, leaves.count)
+            outcomes += engine.fold(&fold, leaves[part], bundle.entries[part])
+            done = part.upperBound
+            if let stop = fold.stop {
+                try await self.stop(stop, fold.stopMessage)
+                throw LedgerRefusal(TrustedPosition.Halt(result: stop, message: fold.stopMessage))
+            }
+            attested.note(leaves[part], &fold.state)
+        }
+        return outcomes
+    }
+
     /// The bytes of a proven bundle: kept, or fetched and compared with the hashes that were proven. What one source
     /// does not have, or has wrong, another one may give.
     private nonisolated func leaves(
         of bundle: FetchedEntries.Bundle,
         _ sources: [LedgerClient.Source]
-    ) async throws -> [[UInt8]] {
-        if let leaves = bundle.leaves { return leaves }
+    ) async throws -> HashedLeaves {
+        if let leaves = bundle.leaves { return HashedLeaves(leaves) }
         let found = try await race.first(of: sources) { source, _ in try await self.leaves(of: bundle, from: source) }
         switch found {
         case .value(let leaves, _): return leaves
@@ -127,13 +146,13 @@ extension LedgerFollower {
     private nonisolated func leaves(
         of bundle: FetchedEntries.Bundle,
         from source: LedgerClient.Source
-    ) async throws -> [[UInt8]] {
+    ) async throws -> HashedLeaves {
         let what = "its bundle \(bundle.index) does not hold the leaves that its hash tiles prove"
         var mismatch = LedgerRefusal(.entriesMismatch, source: source, what)
         for isBypassingCaches in [false, true] {
             do {
-                let leaves = try await client.leaves(bundle, from: source, isBypassingCaches)
-                if FetchedEntries.digest(leaves.map { MerkleTree.leafHash($0) }) == bundle.digest { return leaves }
+                let leaves = HashedLeaves(try await client.leaves(bundle, from: source, isBypassingCaches))
+                if FetchedEntries.digest(leaves.hashes) == bundle.digest { return leaves }
             } catch let refusal as LedgerRefusal where refusal.kind == .refused {
                 mismatch = refusal
             }

@@ -77,7 +77,8 @@ public struct TrustRecord: Sendable {
             // Beyond the trusted size stands what a step wrote ahead.
             let hashes = Array(stored.prefix(Int(min(rest, UInt64(TilePath.fullWidth)))))
             guard !hashes.isEmpty else { break }
-            builder.append(HashTile(hashes))
+            let tile = HashTile(hashes)
+            builder.append(tile, root: tile.root)
             rest -= UInt64(hashes.count)
         }
         do throws(AuditFailure) {

@@ -17,7 +17,7 @@ public struct HashTile: Sendable, Equatable {
     /// Parses a tile that must hold exactly `width` hashes.
     public init?(_ bytes: [UInt8], width: Int) {
         guard (1...TilePath.fullWidth).contains(width), bytes.count == 32 * width else { return nil }
-        hashes = stride(from: 0, to: bytes.count, by: 32).compactMap { Digest(bytes[$0..<$0 + 32]) }
+        hashes = stride(from: 0, to: bytes.count, by: 32).map { Digest(bytes, at: $0) }
     }
 
     /// The hashes one after the other.

@@ -57,6 +57,9 @@ public struct LogReplay: Sendable {
     /// State root after the entries so far. Costs hashes for the rows changed since the last call.
     public mutating func stateRoot() -> Digest { state.stateRoot() }
 
+    /// Does what `stateRoot()` costs on all cores.
+    mutating func hashOnAllCores() async { await state.hashOnAllCores() }
+
     /// Checks the checkpoint of all entries: signature and quorum under the keys and the policy reached, then the ticks.
     ///
     /// With a stop before the last entry those are the keys reached at the stop. Times of witnesses all count; `localNow`

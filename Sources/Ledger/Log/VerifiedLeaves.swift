@@ -27,11 +27,16 @@ public struct VerifiedLeaves: Sendable {
             if rootSizes.contains(0) { roots[0] = MerkleTree.emptyRoot }
         }
 
-        /// Takes the next tile of level 0.
-        public mutating func append(_ tile: HashTile) {
-            for hash in tile.hashes {
-                range.append(hash)
-                if rootSizes.contains(range.size) { roots[range.size] = range.root }
+        /// Takes the next tile of level 0, of which `root` is the root.
+        public mutating func append(_ tile: HashTile, root: Digest) {
+            let end = range.size + UInt64(tile.hashes.count)
+            if tile.hashes.count == TilePath.fullWidth, !rootSizes.contains(where: { range.size < $0 && $0 <= end }) {
+                range.append(subtree: root, level: 8)
+            } else {
+                for hash in tile.hashes {
+                    range.append(hash)
+                    if rootSizes.contains(range.size) { roots[range.size] = range.root }
+                }
             }
             tiles.append(.sha256(tile.bytes))
         }

@@ -1,9 +1,19 @@
 internal import Contracts
 
-/// A bundle whose leaves are proven and parsed and whose signatures are verified: ready for the fold.
-struct PreparedBundle: Sendable {
+/// Leaves that are proven, with their hashes.
+struct HashedLeaves: Sendable {
     let leaves: [[UInt8]]
     let hashes: [Digest]
+
+    init(_ leaves: [[UInt8]]) {
+        self.leaves = leaves
+        hashes = leaves.map { MerkleTree.leafHash($0) }
+    }
+}
+
+/// A bundle whose leaves are proven and parsed and whose signatures are verified: ready for the fold.
+struct PreparedBundle: Sendable {
+    let proven: HashedLeaves
     let entries: [(ParsedEntry, SignatureVerdicts)]
 }
 
@@ -21,7 +31,7 @@ enum BundlePipeline {
         _ bundles: [FetchedEntries.Bundle],
         window: Int,
         keys: () -> KeyRing,
-        load: @escaping @Sendable (FetchedEntries.Bundle) async throws -> [[UInt8]],
+        load: @escaping @Sendable (FetchedEntries.Bundle) async throws -> HashedLeaves,
         prepare: @escaping EntryEngine.Prepare,
         take: (PreparedBundle) async throws -> Void
     ) async throws {
@@ -35,10 +45,9 @@ enum BundlePipeline {
                     let (number, bundle, known) = (started, bundles[started], keys())
                     group.addTask {
                         do {
-                            let leaves = try await load(bundle)
-                            let hashes = leaves.map { MerkleTree.leafHash($0) }
-                            let entries = prepare(leaves, number, known, announced)
-                            return (number, .success(PreparedBundle(leaves: leaves, hashes: hashes, entries: entries)))
+                            let proven = try await load(bundle)
+                            let entries = prepare(proven.leaves, number, known, announced)
+                            return (number, .success(PreparedBundle(proven: proven, entries: entries)))
                         } catch {
                             return (number, .failure(error))
                         }

@@ -12,8 +12,8 @@ extension ContractState {
             lane = LaneKey(account: account, key: entry.signer)
         }
         let last = lane.flatMap { tables.lanes[$0] }
-        let wasUnhashed = lane.map { unhashed.contains(.lane($0)) } ?? false
-        let wasUnsaved = lane.map { unsaved.contains(.lane($0)) } ?? false
+        let wasUnhashed = lane.map { unhashed?.contains(.lane($0)) ?? true } ?? false
+        let wasUnsaved = lane.map { unsaved?.contains(.lane($0)) ?? true } ?? false
         let before = outcomes
         let step = apply(parsed, verdicts: verdicts)
         guard case .outcome(let outcome) = step, outcome.code != .ok else { return step }
@@ -22,8 +22,8 @@ extension ContractState {
         // A rule throws before it changes anything; only step 10 may have consumed the sequence number by then.
         if let lane, tables.lanes[lane] != last {
             tables.lanes[lane] = last
-            if !wasUnhashed { unhashed.remove(.lane(lane)) }
-            if !wasUnsaved { unsaved.remove(.lane(lane)) }
+            if !wasUnhashed { unhashed?.remove(.lane(lane)) }
+            if !wasUnsaved { unsaved?.remove(.lane(lane)) }
         }
         return step
     }
