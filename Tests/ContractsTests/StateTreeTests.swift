@@ -39,20 +39,20 @@ struct StateTreeTests {
         var tree = StateTree()
         var rows: [String: [UInt8]] = [:]
         for _ in 0..<4 {
-            var changes: [(key: [UInt8], value: [UInt8]?)] = []
+            var changes: [EncodedRow] = []
             // Few keys, so that rows of one bucket and doubles happen.
             for _ in 0..<3000 {
                 let key = "key/\(Int.random(in: 0..<5000, using: &random))"
                 let value: [UInt8]? =
                     Int.random(in: 0..<3, using: &random) == 0 ? nil : [UInt8.random(in: 0...9, using: &random)]
                 rows[key] = value
-                changes.append((Array(key.utf8), value))
+                changes.append(EncodedRow(key: Array(key.utf8), value: value))
             }
             tree.apply(changes)
             #expect(tree.root == Self.slowRoot(rows.map { ($0.key, $0.value) }))
         }
         let copy = tree
-        tree.apply([(Array("key/1".utf8), [99])])
+        tree.apply([EncodedRow(key: Array("key/1".utf8), value: [99])])
         #expect(copy.root != tree.root)
         #expect(copy.root == Self.slowRoot(rows.map { ($0.key, $0.value) }))
     }
@@ -63,5 +63,13 @@ struct StateTreeTests {
         var state = ContractState()
         for leaf in pack.leaves { _ = state.fold(leaf) }
         #expect(state.stateRoot() == Self.slowRoot(state.rows))
+    }
+}
+
+extension StateTree {
+    fileprivate mutating func apply(_ rows: [EncodedRow]) {
+        for (number, rows) in Dictionary(grouping: rows, by: { $0.bucket >> 8 }) {
+            replace([StatePage(number: number, page: page(number), rows: rows).hashed()])
+        }
     }
 }

@@ -77,9 +77,9 @@ public struct EncodedRows: Sendable {
 
 /// A page of the hash tree, and the rows that it gets, ascending by key.
 public struct StatePage: Sendable {
-    fileprivate let number: Int
-    fileprivate var page: StateTree.Page
-    fileprivate let rows: [EncodedRow]
+    let number: Int
+    let page: StateTree.Page
+    let rows: [EncodedRow]
 
     /// The page with its rows and hashes. Any task.
     public func hashed() -> HashedPage {

@@ -32,25 +32,33 @@ extension AuditReplay {
         savedBy store: AuditStore,
         _ progress: (UInt64) -> Void
     ) async throws {
-        var failure: AuditStoreError?
-        do {
-            try await LogAudit.fold(
-                leaves,
-                from: source,
-                ledgerID: options.ledgerID,
-                into: &replay,
-                observe: { replay, outcome in
-                    guard outcome != nil, failure == nil, replay.state.size % savedEvery == 0 else { return }
-                    do throws(AuditStoreError) { try store.save(&replay) } catch { failure = error }
-                },
-                progress: progress
-            )
-        } catch {
-            // What was folded is proven to be in the log, whatever came after it.
-            try store.save(&replay)
-            throw error
+        var next = replay.state.size + savedEvery
+        // One step is written while the next one is folded.
+        try await withThrowingTaskGroup(of: Void.self) { writing in
+            var failure: (any Error)?
+            do {
+                try await LogAudit.fold(
+                    leaves,
+                    from: source,
+                    ledgerID: options.ledgerID,
+                    into: &replay,
+                    observe: { _, _ in },
+                    afterBundle: { replay in
+                        guard replay.state.size >= next else { return }
+                        next = replay.state.size + savedEvery
+                        try await writing.next()
+                        let step = await store.step(&replay)
+                        writing.addTask { try await store.save(step) }
+                    },
+                    progress: progress
+                )
+            } catch let error where !(error is AuditStoreError) {
+                // What was folded is proven to be in the log, whatever came after it.
+                failure = error
+            }
+            try await writing.waitForAll()
+            try await store.save(await store.step(&replay))
+            if let failure { throw failure }
         }
-        if let failure { throw failure }
-        try store.save(&replay)
     }
 }

@@ -116,8 +116,15 @@ public final class AuditStore: Sendable {
 
     // MARK: Writing
 
-    /// Saves the replay; what it changed since the last call is on the disk when this returns.
-    func save(_ replay: inout LogReplay) throws(AuditStoreError) {
+    /// A position, and the rows that changed on the way to it.
+    struct Step: Sendable {
+        fileprivate let position: Position
+        fileprivate let changes: ChangedRows
+    }
+
+    /// What `save` has to write so that the replay goes on from where it is.
+    func step(_ replay: inout LogReplay) async -> Step {
+        let hashing = await replay.hashOnAllCores()
         let position = Position(
             ledgerID: ledgerID,
             size: replay.state.size,
@@ -132,36 +139,41 @@ public final class AuditStore: Sendable {
                 as: UTF8.self
             )
         )
-        let changes = replay.takeChanges()
+        return Step(position: position, changes: replay.takeChangedRows(hashedBy: hashing))
+    }
+
+    /// Saves a step, which follows the one before; it is on the disk when this returns.
+    func save(_ step: Step) async throws(AuditStoreError) {
         do {
-            try queue.write { database in
-                let stored = try Int64.fetchOne(database, sql: "SELECT size FROM position")
-                guard stored ?? 0 <= Int64(position.size) else {
-                    throw AuditStoreError("\(path) went further in the meantime; another audit uses it")
-                }
-                for change in changes {
-                    if let value = change.value {
-                        try database.execute(
-                            sql: "INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)",
-                            arguments: [change.key, Data(value)]
-                        )
-                    } else {
-                        try database.execute(sql: "DELETE FROM state WHERE key = ?", arguments: [change.key])
-                    }
-                }
-                try database.execute(
-                    sql: "INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
-                    arguments: [
-                        Int64(position.size), Data(position.tree), Data(position.outcomes), Data(position.stateRoot),
-                        position.keys, position.codes, Data(position.seal.bytes),
-                    ]
-                )
-            }
+            try await queue.write { database in try self.write(step.position, step.changes, database) }
         } catch let error as AuditStoreError {
             throw error
         } catch {
             throw AuditStoreError("\(path) cannot be written: \(error)")
         }
+    }
+
+    private func write(_ position: Position, _ changes: ChangedRows, _ database: Database) throws {
+        let stored = try Int64.fetchOne(database, sql: "SELECT size FROM position")
+        guard stored ?? 0 <= Int64(position.size) else {
+            throw AuditStoreError("\(path) went further in the meantime; another audit uses it")
+        }
+        let set = try database.cachedStatement(sql: "INSERT OR REPLACE INTO state (key, value) VALUES (?, ?)")
+        let remove = try database.cachedStatement(sql: "DELETE FROM state WHERE key = ?")
+        for change in changes {
+            if let value = change.value {
+                try set.execute(arguments: [change.key, Data(value)])
+            } else {
+                try remove.execute(arguments: [change.key])
+            }
+        }
+        try database.execute(
+            sql: "INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+            arguments: [
+                Int64(position.size), Data(position.tree), Data(position.outcomes), Data(position.stateRoot),
+                position.keys, position.codes, Data(position.seal.bytes),
+            ]
+        )
     }
 
     private static func unusable(_ path: String) -> AuditStoreError {
@@ -172,7 +184,7 @@ public final class AuditStore: Sendable {
 }
 
 /// The row of a position, as its check value covers it.
-private struct Position {
+private struct Position: Sendable {
     var ledgerID: Identifier
     var size: UInt64
     var tree: [UInt8]

@@ -22,13 +22,14 @@ enum LogAudit {
     /// Folds all entries that the replay has not, or those before a fold upgrade.
     ///
     /// A replay that has folded entries must have folded exactly the first ones of this log. `observe` sees the replay
-    /// before the first and after each.
+    /// before the first and after each, `afterBundle` after each bundle.
     static func fold(
         _ leaves: VerifiedLeaves,
         from source: any LogSource,
         ledgerID: Identifier,
         into replay: inout LogReplay,
         observe: (inout LogReplay, Outcome?) -> Void,
+        afterBundle: (inout LogReplay) async throws -> Void = { _ in },
         progress: (UInt64) -> Void
     ) async throws {
         observe(&replay, nil)
@@ -59,6 +60,7 @@ enum LogAudit {
                     announced.remove(page: folded - window)
                     folded += 1
                     progress(replay.state.size)
+                    try await afterBundle(&replay)
                 }
             }
         }

@@ -14,7 +14,6 @@ enum TrustRow {
         ) STRICT;
         CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE outcome (idx INTEGER PRIMARY KEY, code TEXT NOT NULL, id BLOB) STRICT;
-        CREATE INDEX outcome_id ON outcome (id);
         CREATE TABLE leaf (tile INTEGER PRIMARY KEY, hashes BLOB NOT NULL) STRICT;
         """
 

@@ -33,7 +33,9 @@ public struct LogReplay: Sendable {
     }
 
     /// Rows that changed since the last call.
-    mutating func takeChanges() -> [StateChange] { state.takeChanges() }
+    mutating func takeChangedRows(hashedBy hashing: StateHashing?) -> ChangedRows {
+        state.takeChangedRows(hashedBy: hashing)
+    }
 
     /// Folds the next leaf; nil, and no change, when a fold upgrade was reached.
     public mutating func fold(
@@ -58,7 +60,8 @@ public struct LogReplay: Sendable {
     public mutating func stateRoot() -> Digest { state.stateRoot() }
 
     /// Does what `stateRoot()` costs on all cores.
-    mutating func hashOnAllCores() async { await state.hashOnAllCores() }
+    @discardableResult
+    mutating func hashOnAllCores() async -> StateHashing? { await state.hashOnAllCores() }
 
     /// Checks the checkpoint of all entries: signature and quorum under the keys and the policy reached, then the ticks.
     ///

@@ -16,8 +16,12 @@ extension TrustStore {
     }
 
     /// Index of the entry with this txid and code ok; nil if there is none.
+    ///
+    /// The first call makes the index over txids, a second for a million entries: nobody but a mirror asks, and a long log
+    /// is caught up with in less time without it.
     func index(of id: Identifier) async throws -> UInt64? {
-        try await queue.read { database in
+        try await queue.write { database in
+            try database.execute(sql: "CREATE INDEX IF NOT EXISTS outcome_id ON outcome (id)")
             let index = try Int64.fetchOne(
                 database,
                 sql: "SELECT min(idx) FROM outcome WHERE id = ? AND code = 'ok'",
