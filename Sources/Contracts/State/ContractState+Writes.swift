@@ -182,7 +182,7 @@ extension ContractState {
     ) {
         // The leases of a retired node end, and it never comes back.
         guard spec.leasesPorts, spec.gateways.contains(node), !isRejected(id, row, at: node),
-            tables.nodes[node]?.value.live != nil
+            tables.nodes[node]?.value.isLive == true
         else { return }
         for expose in spec.expose {
             for range in expose.ports ?? [] { indexes.leases.hold(range, expose.kind, at: node, for: id) }

@@ -7,8 +7,9 @@ public enum EntryBundle {
     public static let longest = 256 * (2 + longestEntry)
 
     /// Encodes leaves of at most 65535 bytes each.
-    public static func encode(_ leaves: some Sequence<[UInt8]>) -> [UInt8] {
+    public static func encode(_ leaves: some Collection<[UInt8]>) -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(leaves.reduce(0) { $0 + $1.count + 2 })
         for leaf in leaves {
             precondition(leaf.count <= longestEntry, "a leaf of a bundle has at most 65535 bytes")
             bytes.append(UInt8(leaf.count >> 8))

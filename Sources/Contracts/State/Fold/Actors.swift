@@ -38,9 +38,9 @@ extension ContractState {
     }
 
     private func twinKey(of entry: Entry) throws(Code) -> PublicKey {
-        guard let account = entry.account, let twin = tables.twins[account]?.value else { throw .accountUnknown }
-        if let key = twin.keys.owner.keys[entry.signer] { return key }
-        if let key = twin.keys.operators[entry.signer] {
+        guard let account = entry.account, let twin = tables.twins[account] else { throw .accountUnknown }
+        if let key = twin.value.keys.owner.keys[entry.signer] { return key }
+        if let key = twin.value.keys.operators[entry.signer] {
             guard entry.type.actor == .anyOperator else { throw .signerForbidden }
             return key
         }

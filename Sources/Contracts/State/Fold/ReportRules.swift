@@ -1,10 +1,12 @@
+import HashTreeCollections
+
 /// Rules of contract.report, usage.report and bill.settle.
 extension ContractState {
     mutating func report(_ body: ContractReportBody, by account: Identifier) throws(Code) {
-        guard let node = node(body.node) else { throw .nodeUnknown }
-        guard node.live != nil else { throw .nodeRetired }
-        guard node.twin == account else { throw .nodeForbidden }
-        guard let contract = contract(body.contract) else { throw .contractUnknown }
+        guard let node = tables.nodes[body.node] else { throw .nodeUnknown }
+        guard node.value.isLive else { throw .nodeRetired }
+        guard node.value.twin == account else { throw .nodeForbidden }
+        guard let contract = tables.contracts[body.contract]?.value else { throw .contractUnknown }
         guard let old = status(contract: body.contract, node: body.node) else { throw .reportStranger }
         let isParty = contract.spec?.gateways.contains(body.node) ?? false
         guard (body.state == .removed) != isParty else { throw .reportState }
@@ -39,9 +41,9 @@ extension ContractState {
     }
 
     mutating func reportUsage(_ body: UsageReportBody, by account: Identifier) throws(Code) {
-        guard let node = node(body.node) else { throw .nodeUnknown }
-        guard node.twin == account else { throw .nodeForbidden }
-        guard contract(body.contract) != nil else { throw .contractUnknown }
+        guard let node = tables.nodes[body.node] else { throw .nodeUnknown }
+        guard node.value.twin == account else { throw .nodeForbidden }
+        guard tables.contracts[body.contract] != nil else { throw .contractUnknown }
         let old = usage(contract: body.contract, node: body.node)
         guard old != nil || status(contract: body.contract, node: body.node) != nil else { throw .reportStranger }
         let new = body.usage

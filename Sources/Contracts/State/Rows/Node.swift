@@ -36,6 +36,12 @@ public enum Node: Hashable, Sendable {
         }
     }
 
+    /// Whether the node is not retired.
+    public var isLive: Bool {
+        if case .live = self { return true }
+        return false
+    }
+
     /// The row of a live node.
     public var live: NodeRow? {
         guard case .live(let row) = self else { return nil }
