@@ -55,7 +55,8 @@ extension ContractState {
     ///
     /// - Parameter hashing: what was hashed just before; its rows are not encoded again if they are those that changed.
     public mutating func takeChangedRows(hashedBy hashing: StateHashing? = nil) -> ChangedRows {
-        defer { unsaved = [] }
+        // A state without rows needs no list of those that change: all of them will.
+        defer { if unsaved != nil || tables.ledger != nil { unsaved = [] } }
         if let hashing, hashing.coversUnsaved { return ChangedRows(hashing.slices) }
         return ChangedRows(unsaved?.sorted() ?? tables.keys, tables)
     }

@@ -50,7 +50,8 @@ extension ContractState {
         var restoration = Restoration()
         for (key, value) in rows { try restore(TypedRow(key: key, value: value), &restoration) }
         try finish(restoration)
-        unsaved = []
+        // A store without rows needs no list of those that change: all of them will.
+        unsaved = tables.ledger == nil ? nil : []
         self.size = size
         self.outcomes = outcomes
     }
