@@ -8,7 +8,9 @@ struct LedgerBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger-bench",
         abstract: "Make long logs and measure the ledger.",
-        subcommands: [MakeCommand.self, RequestsCommand.self, VerifyCommand.self, FollowCommand.self]
+        subcommands: [
+            MakeCommand.self, RequestsCommand.self, VerifyCommand.self, FollowCommand.self, AuditorCommand.self,
+        ]
     )
 }
 

@@ -2,7 +2,7 @@
 
 For each size, in one run and in turn: both cores verify the log's signatures and do nothing else; `audit replay` of the
 folder of tiles; a gateway's watcher catches up over HTTP from a served ledger into its SQLite store; its store is opened
-again; `ledger serve` opens the directory and takes submissions over kept connections.
+again; a command starts from an attested snapshot over HTTP; `ledger serve` opens the directory and takes submissions over kept connections.
 """
 
 import argparse
@@ -59,6 +59,27 @@ class Server:
         return usage.ru_maxrss / 1024
 
 
+def start_from_snapshot(options, server, ledger, served):
+    """A command with an empty state folder that starts from an attested snapshot over HTTP, and the same command again."""
+    key, state, log = (f"{options.work}/auditor.{name}" for name in ("key", "state", "log"))
+    shutil.rmtree(state, ignore_errors=True)
+    run([options.bench, "auditor", server.url, "--ledger", ledger, "--folder", served, "--key", key])
+    command = [
+        options.gw_node, "contract", "list", "--key", key, "--ledger", server.url, "--ledger-id", ledger, "--dev",
+        "--snapshot", "--state", state, "--json", "--log-level", "info",
+    ]
+    results = []
+    for _ in range(2):
+        before = server.cpu()
+        with open(log, "w") as errors:
+            _, wall, cpu, memory = run(command, stderr=errors)
+        results.append({"seconds": wall, "cpu": cpu, "mib": memory, "server_cpu": server.cpu() - before})
+        if len(results) == 1 and "started from an attested snapshot" not in open(log).read():
+            sys.exit(f"the command did not start from the snapshot; see {log}")
+    shutil.rmtree(state, ignore_errors=True)
+    return results
+
+
 def measure(options, size):
     folder = f"{options.work}/{size}"
     if not os.path.exists(f"{folder}/log.json"):
@@ -98,6 +119,7 @@ def measure(options, size):
         }
         _, wall, cpu, memory = run(follow)
         result["reopen"] = {"seconds": wall, "cpu": cpu, "mib": memory}
+        result["start"], result["start_reopen"] = start_from_snapshot(options, server, ledger, served)
         verify()
         requests = f"{options.work}/requests"
         run(
@@ -138,6 +160,10 @@ ROWS = [
     ("signatures/s of catch-up / bare, all cores", "follow", "ratio", "{:.2f}"),
     ("peak memory of the watcher, MiB", "follow", "mib", "{:.0f}"),
     ("watcher opens its store again, s", "reopen", "seconds", "{:.1f}"),
+    ("start from a snapshot over HTTP, s", "start", "seconds", "{:.1f}"),
+    ("the same, s of CPU", "start", "cpu", "{:.1f}"),
+    ("peak memory of the start, MiB", "start", "mib", "{:.0f}"),
+    ("a command opens that store again, s", "start_reopen", "seconds", "{:.1f}"),
     ("`ledger serve` opens, s", "serve", "opening_seconds", "{:.1f}"),
     ("entries/s by POST", "post", "per_second", "{:,.0f}"),
     ("POST / bare, one core", "post", "ratio", "{:.2f}"),

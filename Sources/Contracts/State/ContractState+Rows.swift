@@ -50,6 +50,11 @@ extension ContractState {
         var restoration = Restoration()
         for (key, value) in rows { try restore(TypedRow(key: key, value: value), &restoration) }
         try finish(restoration)
+        finish(restoredTo: size, outcomes)
+    }
+
+    /// Notes from here on which rows change: until now all were on their way from the store.
+    mutating func finish(restoredTo size: UInt64, _ outcomes: CompactRange) {
         // A store without rows needs no list of those that change: all of them will.
         unsaved = tables.ledger == nil ? nil : []
         self.size = size

@@ -27,7 +27,8 @@ public struct StateChunk: Sendable {
         self.init(number: number, buckets: buckets)
     }
 
-    private init(number: Int, buckets: [[StateTree.Row]]) {
+    /// The 256 buckets of a chunk, each with its rows ascending by key.
+    init(number: Int, buckets: [[StateTree.Row]]) {
         self.number = number
         page = StateTree.Page(buckets: buckets)
     }
@@ -92,7 +93,7 @@ public struct StateChunk: Sendable {
     public func decoded() throws(StateError) -> DecodedStateChunk {
         var rows: [TypedRow] = []
         for row in page.buckets.joined() {
-            rows.append(try TypedRow(key: String(decoding: row.key, as: UTF8.self), value: row.value))
+            rows.append(try TypedRow(key: row.key, value: row.value))
         }
         return DecodedStateChunk(chunk: self, rows: rows)
     }
@@ -117,17 +118,8 @@ extension ContractState {
     public init(chunks: [DecodedStateChunk], size: UInt64, outcomes: CompactRange) throws(StateError) {
         guard chunks.count == StateChunk.count, outcomes.size == size else { throw .size }
         for (number, chunk) in chunks.enumerated() where chunk.chunk.number != number { throw .chunk(number) }
-        self.init()
-        var restoration = Restoration()
-        for chunk in chunks {
-            for row in chunk.rows { try restore(row, &restoration) }
-        }
-        try finish(restoration)
-        tree = StateTree(pages: chunks.map(\.chunk.page))
-        unhashed = []
-        unsaved = []
-        self.size = size
-        self.outcomes = outcomes
+        try self.init(restoring: chunks.lazy.map(\.rows), size: size, outcomes: outcomes)
+        adopt(chunks.map(\.chunk))
     }
 }
 

@@ -18,10 +18,20 @@ enum TypedRow: Sendable {
     /// - Throws: `StateError.key` for a key that is none of section 3.1, `.value` for bytes that are not its canonical value.
     init(key text: String, value: [UInt8]) throws(StateError) {
         guard let key = RowKey(text) else { throw .key(text) }
+        try self.init(key, value)
+    }
+
+    /// - Throws: the same.
+    init(key bytes: [UInt8], value: [UInt8]) throws(StateError) {
+        guard let key = RowKey(bytes: bytes) else { throw .key(String(decoding: bytes, as: UTF8.self)) }
+        try self.init(key, value)
+    }
+
+    private init(_ key: RowKey, _ value: [UInt8]) throws(StateError) {
         do {
             self = try TypedRow(key, try JSONValue(canonical: value))
         } catch {
-            throw .value(key: text)
+            throw .value(key: String(decoding: key.bytes, as: UTF8.self))
         }
     }
 

@@ -11,6 +11,12 @@ extension GatewayStatus {
         ledger["alarms"] = .array(
             ledgerAlarms.map { .object(["code": .string($0.code), "message": .string($0.message)]) }
         )
+        ledger["history"] = ledgerHistory.map {
+            .object([
+                "entries": .integer(Int64(clamping: $0.entries)), "state": .string($0.state),
+                "verified": .integer(Int64(clamping: $0.verified)),
+            ])
+        }
         let document: JSONObject = [
             "node": .string(node.hex), "ledger": .object(ledger), "routes": .array(routes.map(value)),
             "sessions": .array(sessions.map(Self.value)), "generation": .integer(generation),

@@ -65,6 +65,8 @@ public struct GatewayStatus: Sendable {
     /// Why the ledger is not followed any more.
     public var ledgerHalt: String?
     public var ledgerAlarms: [Freshness.Alarm]
+    /// What was verified of the entries before a snapshot.
+    public var ledgerHistory: Freshness.History?
     public var routes: [Exposure]
     public var contracts: [Figures]
     public var sessions: [Session]
@@ -107,6 +109,7 @@ public struct GatewayStatus: Sendable {
         ledgerAge = freshness?.age(at: now)
         ledgerHalt = freshness?.halt
         ledgerAlarms = freshness?.alarms ?? []
+        ledgerHistory = freshness?.history
         sessions = loops.flatMap(\.sessions).map {
             Session(
                 key: $0.key,

@@ -13,6 +13,22 @@ public struct Freshness: Hashable, Sendable {
         }
     }
 
+    /// How much of the ledger's history a node has verified that started from a snapshot; shown by `status`.
+    public struct History: Hashable, Sendable {
+        /// Entries before the snapshot.
+        public var entries: UInt64
+        /// How many of them were verified.
+        public var verified: UInt64
+        /// `attested`, `verifying` or `verified`.
+        public var state: String
+
+        public init(entries: UInt64, verified: UInt64, state: String) {
+            self.entries = entries
+            self.verified = verified
+            self.state = state
+        }
+    }
+
     /// Seconds of age above which the state is called stale.
     public static let staleAfter: Timestamp = 120
 
@@ -33,11 +49,21 @@ public struct Freshness: Hashable, Sendable {
 
     public var alarms: [Alarm]
 
-    public init(quorumTime: Timestamp?, halt: String? = nil, clockLag: Int64 = 0, alarms: [Alarm] = []) {
+    /// Nil for a node that replayed.
+    public var history: History?
+
+    public init(
+        quorumTime: Timestamp?,
+        halt: String? = nil,
+        clockLag: Int64 = 0,
+        alarms: [Alarm] = [],
+        history: History? = nil
+    ) {
         self.quorumTime = quorumTime
         self.halt = halt
         self.clockLag = clockLag
         self.alarms = alarms
+        self.history = history
     }
 
     public var isHalted: Bool { halt != nil }

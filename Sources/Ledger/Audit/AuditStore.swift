@@ -66,29 +66,22 @@ public final class AuditStore: Sendable {
 
     /// The replay as it was saved; nil when nothing was.
     func load() throws(AuditStoreError) -> LogReplay? {
-        let found: (row: Row, rows: [(key: String, value: [UInt8])])?
         do {
-            found = try queue.read { database in
+            return try queue.read { database in
                 guard let row = try Row.fetchOne(database, sql: "SELECT * FROM position") else {
                     guard try Int.fetchOne(database, sql: "SELECT count(*) FROM state") == 0 else {
                         throw Self.unusable(path)
                     }
                     return nil
                 }
-                let rows = try Row.fetchAll(database, sql: "SELECT key, value FROM state").map { row in
-                    let key: String = try row.decode(forColumn: "key")
-                    return (key: key, value: [UInt8](try row.decode(Data.self, forColumn: "value")))
-                }
-                return (row, rows)
+                return try replay(row, database)
             }
-            guard let found else { return nil }
-            return try replay(found.row, found.rows)
         } catch {
             throw Self.unusable(path)
         }
     }
 
-    private func replay(_ row: Row, _ rows: [(key: String, value: [UInt8])]) throws -> LogReplay {
+    private func replay(_ row: Row, _ database: Database) throws -> LogReplay {
         let position = Position(
             ledgerID: ledgerID,
             size: UInt64(try row.decode(Int64.self, forColumn: "size").magnitude),
@@ -103,7 +96,7 @@ public final class AuditStore: Sendable {
             let outcomes = CompactRange(size: position.size, hashes: TrustRow.digests(position.outcomes)),
             let codes = try JSONValue(document: Array(position.codes.utf8)).asObject
         else { throw Self.unusable(path) }
-        var state = try ContractState(rows: rows, size: position.size, outcomes: outcomes)
+        var state = try StoredState.load(database, size: position.size, outcomes: outcomes, isHashed: true)
         guard state.stateRoot().bytes.elementsEqual(position.stateRoot) else { throw Self.unusable(path) }
         var counts: [Code: UInt64] = [:]
         for (name, count) in codes.members {

@@ -31,11 +31,6 @@ struct EntryFold: Sendable {
         self.quorumTime = quorumTime
     }
 
-    /// Folds the next leaves, up to a stop, and returns what came of each.
-    mutating func append(_ leaves: [[UInt8]]) async -> [Outcome] {
-        append(prepared: await Self.prepare(leaves, state))
-    }
-
     /// Folds the next entries, up to a stop, and returns what came of each.
     mutating func append(prepared: some Sequence<(ParsedEntry, SignatureVerdicts)>) -> [Outcome] {
         var outcomes: [Outcome] = []

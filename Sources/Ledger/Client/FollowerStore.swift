@@ -12,7 +12,8 @@ protocol FollowerStore: Sendable {
         _ changes: some Sequence<StateChange> & Sendable,
         _ last: TrustStore.Page,
         keys: [VerifierKey],
-        passed: [PassedSize]
+        passed: [PassedSize],
+        begunWith origin: SnapshotOrigin?
     ) async throws
 
     func renew(from previous: TrustedPosition, to position: TrustedPosition) async throws

@@ -48,6 +48,10 @@ public enum HaltResolution: Sendable, Hashable {
             throw refusal(error.rawValue, "the file is no checkpoint")
         }
         try decides(checkpoint, store)
+        guard position.halt?.result != .stateDivergence else {
+            // The log is the true one, the state on it is not: only a replay gives another.
+            return try await replaced(follower, store, by: checkpoint)
+        }
         if try await follower.goesThrough(checkpoint) {
             try await store.resolve(position, by: checkpoint, at: follower.configuration.now())
             return .kept(size: position.size, root: position.root)
@@ -86,6 +90,7 @@ public enum HaltResolution: Sendable, Hashable {
         var configuration = follower.configuration
         configuration.stateDirectory = draft
         configuration.startCheckpoint = nil
+        configuration.startsFromSnapshot = false
         let (fresh, store) = try LedgerFollower.open(configuration, client: follower.client, logger: follower.logger)
         defer { store.close() }
         guard try await fresh.extended(to: checkpoint) != nil else {

@@ -87,7 +87,8 @@ extension LedgerFollower {
             changes,
             page,
             keys: keys.keys,
-            passed: attested.passed + [end]
+            passed: attested.passed + [end],
+            begunWith: nil
         )
         recent[position.size] = position.root
         if recent.count > Self.rememberedSizes, let oldest = recent.keys.min() { recent[oldest] = nil }

@@ -44,6 +44,10 @@ actor LedgerFollower {
     var alarms: [LedgerAlarm.Code: String]
     /// What an operator said last about a fork.
     let resolution: ForkResolution?
+    /// The snapshot that this node started from.
+    var origin: SnapshotOrigin?
+    /// Entries before the snapshot that were verified in the background; nil when nobody asked for it.
+    var verifiedEntries: UInt64?
     /// How often the verified state was asked for.
     private var snapshots: UInt64 = 0
     /// ETag of the trusted checkpoint, by source.
@@ -89,6 +93,7 @@ actor LedgerFollower {
         keys.add(start.state.ledgerKeys)
         alarms = start.memory.alarms
         resolution = start.memory.resolution
+        origin = start.memory.origin
     }
 
     /// A follower that goes on from the trust store of the configuration, which is opened.
@@ -140,7 +145,8 @@ actor LedgerFollower {
             quorumTime: position.quorumTime,
             condition: condition,
             clockLag: lag,
-            alarms: alarms.sorted { $0.code.rawValue < $1.code.rawValue }
+            alarms: alarms.sorted { $0.code.rawValue < $1.code.rawValue },
+            history: history
         )
         return (verified, snapshots)
     }
@@ -212,7 +218,7 @@ actor LedgerFollower {
         {
             return .advanced
         }
-        let (rules, quorumTime) = try await judge(checkpoint, known, source)
+        let (rules, quorumTime) = try await judgeByStones(checkpoint, known, source)
         if checkpoint.size > position.size {
             try await advance(to: checkpoint, quorumTime, rules, source)
             return .advanced

@@ -18,6 +18,8 @@ extension TrustStore {
         var keys: [VerifierKey] = []
         var alarms: [LedgerAlarm.Code: String] = [:]
         var resolution: ForkResolution?
+        /// The snapshot that this store started from.
+        var origin: SnapshotOrigin?
     }
 
     /// Passed sizes that are kept.
@@ -36,7 +38,7 @@ extension TrustStore {
         """
 
     func prepareMemory() throws {
-        try queue.write { try $0.execute(sql: Self.memorySchema) }
+        try queue.write { try $0.execute(sql: Self.memorySchema + Self.originSchema) }
     }
 
     func memory() throws(TrustStoreError) -> Memory {
@@ -58,6 +60,7 @@ extension TrustStore {
                 {
                     memory.resolution = ForkResolution(size: size, root: root, time: try row.decode(forColumn: "time"))
                 }
+                memory.origin = try Self.origin(database)
                 return memory
             }
         } catch {
@@ -159,7 +162,7 @@ extension TrustStore {
             try database.execute(sql: "VACUUM INTO ?", arguments: [copy])
             try database.execute(sql: "ATTACH DATABASE ? AS draft", arguments: ["\(draft)/\(Self.name)"])
             try database.inTransaction {
-                for table in ["trust", "state", "outcome", "leaf", "ledger_key", "passed", "alarm"] {
+                for table in ["trust", "state", "outcome", "leaf", "ledger_key", "passed", "alarm", "origin"] {
                     try database.execute(sql: "DELETE FROM main.\(table)")
                     try database.execute(sql: "INSERT INTO main.\(table) SELECT * FROM draft.\(table)")
                 }

@@ -127,21 +127,15 @@ final class TrustStore: Sendable {
         guard try Int.fetchOne(database, sql: "PRAGMA application_id") == applicationID,
             let position = try TrustRow.read(database)
         else { throw corrupt(file, "its trusted position is missing or fails its check value") }
-        var rows: [(key: String, value: [UInt8])] = []
-        let cursor = try Row.fetchCursor(database, sql: "SELECT key, value FROM state ORDER BY key")
-        while let row = try cursor.next() {
-            rows.append((try row.decode(forColumn: "key"), Array(try row.decode(Data.self, forColumn: "value"))))
-        }
         var state: ContractState
         do {
-            state = try ContractState(rows: rows, size: position.size, outcomes: position.outcomes)
-        } catch {
+            state = try StoredState.load(database, size: position.size, outcomes: position.outcomes, isHashed: true)
+        } catch let error as StateError {
             throw corrupt(file, "its state rows cannot be read: \(error)")
         }
         guard state.stateRoot() == position.stateRoot else {
             throw corrupt(file, "its state rows do not give the state root of its trusted position")
         }
-        _ = state.takeChanges()
         return (position, state)
     }
 
@@ -210,13 +204,15 @@ final class TrustStore: Sendable {
     ///   - last: the entries up to the new size that were not prepared.
     ///   - keys: every ledger key up to the new size.
     ///   - passed: what was computed at sizes on the way.
+    ///   - origin: the snapshot that this is a start from.
     func advance(
         from previous: TrustedPosition,
         to position: TrustedPosition,
         _ changes: some Sequence<StateChange> & Sendable,
         _ last: Page,
         keys: [VerifierKey] = [],
-        passed: [PassedSize] = []
+        passed: [PassedSize] = [],
+        begunWith origin: SnapshotOrigin? = nil
     ) async throws {
         let end = last.start + UInt64(last.leaves.count)
         guard position.size > previous.size, last.start >= previous.size, end == position.size else {
@@ -238,6 +234,7 @@ final class TrustStore: Sendable {
             }
             try Self.insert(last, database)
             try Self.remember(keys, passed, database)
+            if let origin { try Self.insert(origin, database) }
         }
     }
 

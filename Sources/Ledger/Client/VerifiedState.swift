@@ -52,6 +52,8 @@ public struct VerifiedState: Sendable {
     public let clockLag: Int64
     /// What needs a person although the node goes on.
     public let alarms: [LedgerAlarm]
+    /// What is known of the entries before the snapshot that the node started from; nil for one that replayed.
+    public let history: SnapshotHistory?
 
     public init(
         state: ContractState,
@@ -60,8 +62,10 @@ public struct VerifiedState: Sendable {
         quorumTime: Timestamp,
         condition: LedgerCondition,
         clockLag: Int64 = 0,
-        alarms: [LedgerAlarm] = []
+        alarms: [LedgerAlarm] = [],
+        history: SnapshotHistory? = nil
     ) {
+        self.history = history
         self.clockLag = clockLag
         self.alarms = alarms
         self.state = state

@@ -129,7 +129,9 @@ extension Watcher {
             let freshness = current.freshness(at: configuration.now())
             if freshness != lastFreshness { note(freshness, after: lastFreshness, current) }
             let isOld = latest.condition != current.condition && (latest.condition == .normal || freshness == .normal)
-            if elapsed() >= due || isOld || freshness != lastFreshness || current.alarms.map(\.code) != lastAlarms {
+            if elapsed() >= due || isOld || freshness != lastFreshness || current.alarms.map(\.code) != lastAlarms
+                || current.history != latest.history
+            {
                 await publish()
                 due = elapsed() + configuration.interval
             }

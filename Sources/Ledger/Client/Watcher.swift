@@ -102,6 +102,9 @@ public final class Watcher: Sendable {
                 group.addTask { try await self.visit() }
                 group.addTask { try await self.deliver() }
                 group.addTask { try await self.beat() }
+                if self.configuration.verifiesHistory {
+                    group.addTask(priority: .background) { try await self.verifyHistory() }
+                }
                 defer { group.cancelAll() }
                 try await group.next()
             }

@@ -21,6 +21,8 @@ public struct WatcherConfiguration: Sendable {
     public var isDev: Bool
     /// Start from a snapshot that the ledger's auditors attest, when nothing is verified yet; else from genesis.
     public var startsFromSnapshot = false
+    /// After such a start, verify the whole history in the background while following.
+    public var verifiesHistory = false
     public var limits = ClientLimits()
     /// Seconds that one long poll may take; 0 polls plainly. Together with the interval at which a ledger signs anew
     /// (60 s) it stays below the age at which state is called stale (120 s).

@@ -1,4 +1,5 @@
-/// What came of verifying something of a log: the closed list of the protocol.
+/// What came of verifying something of a log: the closed list of the protocol, and last the halt of a node that started
+/// from a false snapshot.
 public enum VerificationResult: String, Error, Sendable, CaseIterable, CustomStringConvertible {
     case ok = "ok"
     case noteMalformed = "note.malformed"
@@ -13,6 +14,8 @@ public enum VerificationResult: String, Error, Sendable, CaseIterable, CustomStr
     case evidenceInvalid = "evidence.invalid"
     case manifestInvalid = "manifest.invalid"
     case unsupported = "unsupported"
+    /// Auditors attest another state than the log gives.
+    case stateDivergence = "state.divergence"
 
     public var description: String { rawValue }
 }

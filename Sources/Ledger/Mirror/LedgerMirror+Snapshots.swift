@@ -48,12 +48,15 @@ extension LedgerMirror {
         }
         let proof = try await start.file(.proof(size)) { SnapshotProof($0, for: signed.state) }
         let draft = try copies.beginDraft()
+        var batch = try FileBatch(root: draft)
         for number in 0..<StateChunk.count {
             let chunk = try await start.chunk(number, size, proof)
-            try DurableFiles.write(chunk.bytes, to: "\(draft)/\(SnapshotPath.name(ofChunk: number))")
+            try batch.write(chunk.bytes, SnapshotPath.name(ofChunk: number))
         }
-        try DurableFiles.write(proof.bytes, to: "\(draft)/proof")
-        try DurableFiles.write(signed.bytes, to: "\(draft)/manifest")
+        try batch.write(proof.bytes, "proof")
+        try batch.write(signed.bytes, "manifest")
+        try batch.commit()
+        try batch.end()
         try copies.finishDraft(draft, size: size)
     }
 }

@@ -140,70 +140,86 @@ public actor LedgerMirror {
 
     // MARK: Entries
 
-    /// Bundles and tiles of level 0 of the entries from `start` on, and the key chain among them.
+    /// Bundles that are fetched at the same time.
+    private static let bundlesInFlight = 8
+    /// Files that are made durable together.
+    private static let filesInBatch = 256
+
+    /// A bundle as the mirror writes it.
+    private struct Copy: Sendable {
+        var tile: HashTile
+        var leaves: [[UInt8]]
+        /// Places in the bundle of the entries that may belong to the key chain.
+        var keyChanges: [Int]
+    }
+
+    /// Bundles and tiles of level 0 of the entries from `start` on, and the key chain among them. They are fetched and
+    /// compared beside each other, and written in their order.
     private func writeEntries(from start: UInt64, to end: UInt64) async throws {
         let full = UInt64(TilePath.fullWidth)
-        for index in (start / full)...((end - 1) / full) {
-            try Task.checkCancellation()
-            let width = Int(min(full, end - index * full))
-            let hashes = try await watcher.store.leafHashes(tile: index)
-            guard hashes.count >= width else {
-                throw LedgerRefusal(
-                    .local,
-                    code: TrustStoreError.Code.corrupt.rawValue,
-                    source: "",
-                    message: "the trust store lacks leaf hashes of tile \(index)"
-                )
-            }
-            let tile = HashTile(Array(hashes.prefix(width)))
-            let leaves = try await self.leaves(index, tile)
-            try folder.write(EntryBundle.encode(leaves), "\(TilePath(.entries, index: index, width: width))")
-            try folder.write(tile.bytes, "\(TilePath(.hashes(level: 0), index: index, width: width))")
-            let known = Int(max(start, index * full) - index * full)
-            for (offset, leaf) in leaves.enumerated().dropFirst(known) {
-                try await noteKeyChain(leaf, at: index * full + UInt64(offset))
-            }
-        }
-    }
-
-    /// The leaves of a bundle from the first source whose bytes are the verified ones.
-    private func leaves(_ index: UInt64, _ tile: HashTile) async throws -> [[UInt8]] {
-        var last: LedgerRefusal?
-        let bundle = FetchedEntries.Bundle(index: index, width: tile.hashes.count, skip: 0)
-        for source in watcher.client.sources {
-            for isBypassingCaches in [false, true] {
-                do {
-                    let leaves = try await watcher.client.leaves(bundle, from: source, isBypassingCaches)
-                    if leaves.map({ MerkleTree.leafHash($0) }) == tile.hashes { return leaves }
-                    last = LedgerRefusal(.entriesMismatch, source: source, "its bundle \(index) is not the log's")
-                } catch let refusal as LedgerRefusal {
-                    last = refusal
+        let last = (end - 1) / full
+        var batch = try folder.beginBatch()
+        try await withThrowingTaskGroup(of: (UInt64, Copy).self) { group in
+            var (started, written) = (start / full, start / full)
+            var arrived: [UInt64: Copy] = [:]
+            while written <= last {
+                while started <= last, started - written < Self.bundlesInFlight {
+                    let (index, width) = (started, Int(min(full, end - started * full)))
+                    group.addTask { (index, try await self.copy(index, width: width)) }
+                    started += 1
                 }
+                guard let (index, copy) = try await group.next() else { break }
+                arrived[index] = copy
+                while let copy = arrived.removeValue(forKey: written) {
+                    try await write(copy, written, from: start, to: &batch)
+                    written += 1
+                }
+                if batch.count >= Self.filesInBatch { try batch.commit() }
             }
         }
-        throw last!
+        try batch.commit()
+        try batch.end()
     }
 
-    /// Writes an entry that changed keys or policy as the next one of the key chain.
-    private func noteKeyChain(_ leaf: [UInt8], at index: UInt64) async throws {
-        guard Self.mayChangeKeys(leaf), case .entry(let entry) = ParsedEntry(leaf: leaf) else { return }
-        switch entry.body {
-        case .genesis, .rootRotate, .ledgerKeys, .policySet, .protocolUpgrade: break
-        default: return
+    private func write(_ copy: Copy, _ index: UInt64, from start: UInt64, to batch: inout FileBatch) async throws {
+        let (first, width) = (index * UInt64(TilePath.fullWidth), copy.leaves.count)
+        try batch.write(EntryBundle.encode(copy.leaves), "\(TilePath(.entries, index: index, width: width))")
+        try batch.write(copy.tile.bytes, "\(TilePath(.hashes(level: 0), index: index, width: width))")
+        for offset in copy.keyChanges where first + UInt64(offset) >= start {
+            let outcome = try await watcher.store.outcome(at: first + UInt64(offset))
+            guard let outcome, outcome.code == .ok else { continue }
+            try batch.write(copy.leaves[offset], "keyset/\(keyset)")
+            keyset += 1
         }
-        guard let outcome = try await watcher.store.outcome(at: index), outcome.code == .ok else { return }
-        try folder.write(leaf, "keyset/\(keyset)")
-        keyset += 1
     }
 
-    /// Whether the payload ends like one of the key chain: its last members are `type` and `v`.
-    private static func mayChangeKeys(_ leaf: [UInt8]) -> Bool {
+    /// A bundle of the verified log, from the first source whose bytes are the verified ones.
+    private nonisolated func copy(_ index: UInt64, width: Int) async throws -> Copy {
+        let hashes = try await watcher.store.leafHashes(tile: index)
+        guard hashes.count >= width else {
+            throw LedgerRefusal(
+                .local,
+                code: TrustStoreError.Code.corrupt.rawValue,
+                source: "",
+                message: "the trust store lacks leaf hashes of tile \(index)"
+            )
+        }
+        let tile = HashTile(Array(hashes.prefix(width)))
+        let leaves = try await watcher.client.leaves(bundle: index, provenBy: tile.hashes)
+        return Copy(tile: tile, leaves: leaves, keyChanges: leaves.indices.filter { Self.changesKeys(leaves[$0]) })
+    }
+
+    /// Whether an entry belongs to the key chain if it has an effect. Most are told by how the payload ends: its last
+    /// members are `type` and `v`.
+    private static func changesKeys(_ leaf: [UInt8]) -> Bool {
         guard let payload = (try? Envelope(leaf: leaf))?.payload else { return false }
         let types = ["genesis", "root.rotate", "ledger.keys", "policy.set", "protocol.upgrade"]
-        return types.contains { type in
+        let mayChange = types.contains { type in
             let ending = #""type":"\#(type)","v":1}"#.utf8
             return payload.suffix(ending.count).elementsEqual(ending)
         }
+        guard mayChange, case .entry(let entry) = ParsedEntry(leaf: leaf) else { return false }
+        return entry.body.isKeyChange
     }
 
     // MARK: Tiles above

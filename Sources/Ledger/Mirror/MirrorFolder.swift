@@ -22,6 +22,9 @@ struct MirrorFolder: Sendable {
         try DurableFiles.write(bytes, to: file)
     }
 
+    /// Files that become visible together, some time before the checkpoint that covers them.
+    func beginBatch() throws -> FileBatch { try FileBatch(root: path) }
+
     /// The newest checkpoint that was written completely.
     var checkpoint: Checkpoint? {
         read("checkpoint", limit: SignedNote.longest).flatMap { try? Checkpoint(parsing: $0) }
@@ -36,7 +39,8 @@ struct MirrorFolder: Sendable {
 
     /// Whether something else than a mirror is in the folder.
     var isForeign: Bool {
-        let names = Set(DurableFiles.names(in: path))
+        // The drafts of an update that was killed belong to the mirror.
+        let names = Set(DurableFiles.names(in: path)).subtracting([FileBatch.drafts])
         return !names.isDisjoint(with: ["MANIFEST", "expect.json", LedgerDirectory.database])
             || (!names.isEmpty && names.isDisjoint(with: ["checkpoint", "tile", "keyset"]))
     }

@@ -71,19 +71,16 @@ extension LedgerFollower {
         next.stateRoot = started.state.stateRoot()
         next.lastTick = started.state.now
         next.quorumTime = quorumTime
-        let tail = started.state.takeChanges()
         // Ascending keys keep the database's pages in order; the rows that changed since follow and win.
-        var rows = started.chunks.flatMap { chunk in
-            chunk.rows.map { StateChange(key: String(decoding: $0.key, as: UTF8.self), value: $0.value) }
-        }
-        started.chunks = []
-        rows.sort { $0.key < $1.key }
+        let rows = WrittenRows(attested: started.rows, later: started.state.takeChanges())
+        started.rows = MergedRows(chunks: [])
         let page = TrustStore.Page(start: 0, outcomes: started.outcomes, leaves: started.leaves)
+        let note = started.signed.state
         let attested = PassedSize(
-            size: started.note.size,
-            root: started.note.root,
-            outcomeRoot: started.note.outcomeRoot,
-            stateRoot: started.note.stateRoot
+            size: note.size,
+            root: note.root,
+            outcomeRoot: note.outcomeRoot,
+            stateRoot: note.stateRoot
         )
         let end = PassedSize(
             size: next.size,
@@ -94,15 +91,17 @@ extension LedgerFollower {
         try await store.advance(
             from: position,
             to: next,
-            rows + tail,
+            rows,
             page,
             keys: started.keys.keys,
-            passed: attested.size < end.size ? [attested, end] : [end]
+            passed: attested.size < end.size ? [attested, end] : [end],
+            begunWith: SnapshotOrigin(started.signed)
         )
         // At this point a restart goes on from here; only now it is shown to anybody.
         position = next
         state = started.state
         keys = started.keys
+        origin = SnapshotOrigin(started.signed)
         storedQuorumTime = next.quorumTime
         noteQuorumTime()
         genesis = nil

@@ -4,10 +4,10 @@ internal import Logging
 
 /// A state taken from a snapshot, proven up to a checkpoint.
 struct StartedState: Sendable {
-    /// What the auditors attest.
-    var note: StateNote
-    /// The chunks of the attested state.
-    var chunks: [StateChunk]
+    /// What the auditors attest, with their signatures.
+    var signed: SignedStateNote
+    /// The rows of the attested state.
+    var rows: MergedRows
     /// The state after the entries that follow the snapshot.
     var state: ContractState
     /// Position in the key chain.
@@ -122,7 +122,7 @@ struct SnapshotStart: Sendable {
         }
         let before = places.count { ($0 ?? 0) < size }
         let proof = try await file(.proof(size)) { SnapshotProof($0, for: note) }
-        let chunks = try await self.chunks(size, proof)
+        let (chunks, rows) = try await self.chunks(size, proof)
         var state: ContractState
         do {
             state = try ContractState(chunks: chunks, size: size, outcomes: proof.outcomes)
@@ -134,6 +134,10 @@ struct SnapshotStart: Sendable {
         }
         guard state.hasSameRules(as: chain.states[before]) else {
             throw refusal(.keys, "its keys and policy at size \(size) are not those of the key chain")
+        }
+        guard state.now <= quorumTime + EntryFold.tickTolerance else {
+            let what = "its snapshot's time is \(state.now - quorumTime) s ahead of the quorum time of its checkpoint"
+            throw LedgerRefusal(.timeJump, source: source, what)
         }
         var fold = EntryFold(state: state, keyset: UInt64(before), quorumTime: quorumTime)
         let outcomes = try await tail(&fold, log, checkpoint)
@@ -153,8 +157,8 @@ struct SnapshotStart: Sendable {
         var keys = KeyChain()
         for set in chain.states.map(\.ledgerKeys) + fold.keySets { keys.add(set) }
         return StartedState(
-            note: note,
-            chunks: chunks.map(\.chunk),
+            signed: signed,
+            rows: rows,
             state: fold.state,
             keyset: fold.keyset,
             leaves: log.hashes,
@@ -223,54 +227,66 @@ struct SnapshotStart: Sendable {
         }
     }
 
-    /// All chunks, each compared with its attested root as it arrives and decoded beside the others.
-    private func chunks(_ size: UInt64, _ proof: SnapshotProof) async throws -> [DecodedStateChunk] {
+    /// All chunks, each compared with its attested root as it arrives, then decoded and sorted, beside the others.
+    private func chunks(
+        _ size: UInt64,
+        _ proof: SnapshotProof
+    ) async throws -> (chunks: [DecodedStateChunk], rows: MergedRows) {
         let window = ProcessInfo.processInfo.activeProcessorCount + 2
-        return try await withThrowingTaskGroup(of: DecodedStateChunk.self) { group in
+        return try await withThrowingTaskGroup(of: (DecodedStateChunk, [MergedRows.Row]).self) { group in
             var chunks = [DecodedStateChunk?](repeating: nil, count: StateChunk.count)
+            var rows = [[MergedRows.Row]](repeating: [], count: StateChunk.count)
             var (started, arrived) = (0, 0)
             while arrived < StateChunk.count {
                 while started < StateChunk.count, started - arrived < window {
                     let number = started
                     group.addTask {
                         let chunk = try await self.chunk(number, size, proof)
+                        let rows = chunk.rows.sorted { $0.key.lexicographicallyPrecedes($1.key) }
                         do {
-                            return try chunk.decoded()
+                            return (try chunk.decoded(), rows)
                         } catch {
                             throw self.refusal(.chunk, "a row of chunk \(number) is none that this version knows")
                         }
                     }
                     started += 1
                 }
-                guard let chunk = try await group.next() else { break }
+                guard let (chunk, sorted) = try await group.next() else { break }
                 chunks[chunk.chunk.number] = chunk
+                rows[chunk.chunk.number] = sorted
                 arrived += 1
             }
-            return chunks.compactMap(\.self)
+            return (chunks.compactMap(\.self), MergedRows(chunks: rows))
         }
     }
 
     // MARK: What follows the snapshot
 
-    /// Fetches, hashes and folds the entries after the snapshot.
+    /// Fetches, compares and folds the entries after the snapshot, on all cores.
     private func tail(_ fold: inout EntryFold, _ log: LeafHashes, _ checkpoint: Checkpoint) async throws -> [Outcome] {
         var outcomes: [Outcome] = []
-        let size = checkpoint.size
-        let start = fold.state.size
-        guard start < size else { return [] }
-        for number in 0..<FetchedEntries.count(from: start, to: size) {
-            try Task.checkCancellation()
-            let bundle = FetchedEntries.Bundle(number, from: start, to: size)
-            let leaves = try await client.leaves(bundle, from: source, false)
-            let first = Int(bundle.index) * TilePath.fullWidth + bundle.skip
-            for (offset, leaf) in leaves.enumerated() where MerkleTree.leafHash(leaf) != log.hashes[first + offset] {
-                throw LedgerRefusal(.entriesMismatch, source: source, "its entry \(first + offset) is not the log's")
+        let (start, end) = (fold.state.size, checkpoint.size)
+        try await BundlePipeline.run(
+            (0..<FetchedEntries.count(from: start, to: end)).map { FetchedEntries.Bundle($0, from: start, to: end) },
+            window: ProcessInfo.processInfo.activeProcessorCount + 2,
+            keys: { fold.state.keyRing },
+            load: { bundle in
+                let leaves = try await client.leaves(bundle, from: source, false)
+                let first = Int(bundle.index) * TilePath.fullWidth + bundle.skip
+                for (offset, leaf) in leaves.enumerated()
+                where MerkleTree.leafHash(leaf) != log.hashes[first + offset] {
+                    let what = "its entry \(first + offset) is not the log's"
+                    throw LedgerRefusal(.entriesMismatch, source: source, what)
+                }
+                return leaves
+            },
+            prepare: EntryEngine.standard.prepare,
+            take: { bundle in
+                try Task.checkCancellation()
+                outcomes += fold.append(prepared: bundle.entries)
+                if let stop = fold.stop { throw LedgerRefusal(stop, source: source, fold.stopMessage) }
             }
-            outcomes += await fold.append(leaves)
-            if let stop = fold.stop {
-                throw LedgerRefusal(stop, source: source, fold.stopMessage)
-            }
-        }
+        )
         return outcomes
     }
 }

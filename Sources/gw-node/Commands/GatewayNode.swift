@@ -151,7 +151,10 @@ actor GatewayNode {
                 quorumTime: verified.quorumTime,
                 halt: halt,
                 clockLag: verified.clockLag,
-                alarms: verified.alarms.map { .init(code: $0.code.rawValue, message: $0.message) }
+                alarms: verified.alarms.map { .init(code: $0.code.rawValue, message: $0.message) },
+                history: verified.history.map(\.figures).map {
+                    .init(entries: $0.entries, verified: $0.verified, state: $0.state)
+                }
             )
         )
         gateway.apply(publication)

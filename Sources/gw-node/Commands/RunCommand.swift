@@ -15,16 +15,27 @@ struct RunCommand: AsyncParsableCommand {
             Example:
               gw-node run --config gateway.yaml --check
               gw-node run --config gateway.yaml
+              gw-node run --config gateway.yaml --paranoid
             """
     )
 
     @Option(help: ArgumentHelp("The gateway configuration (YAML).", valueName: "file")) var config: String
     @Flag(name: .customLong("check"), help: "Print the effective configuration, secrets masked, and exit.")
     var isCheck = false
+    @Flag(
+        name: .customLong("paranoid"),
+        help: "After a start from a snapshot, verify the whole history in the background; halt if it differs."
+    )
+    var isParanoid = false
     @OptionGroup var common: CommonOptions
 
     func run() async throws {
-        let settings = try GatewaySettings(GatewayFile(config))
+        let read: @Sendable () throws -> GatewaySettings = { [config, isParanoid] in
+            var file = try GatewayFile(config)
+            if isParanoid { file.ledger.isParanoid = true }
+            return try GatewaySettings(file)
+        }
+        let settings = try read()
         if isCheck {
             common.output.result(settings.json, text: settings.text)
             return
@@ -33,8 +44,7 @@ struct RunCommand: AsyncParsableCommand {
         Posix.raiseFileLimit()
         let logger = common.logger("gw-node", standard: .info)
         let node = try GatewayNode(settings, logger: logger)
-        let path = config
-        try await node.run { try GatewaySettings(GatewayFile(path)) }
+        try await node.run(reload: read)
     }
 
     /// A second gateway must not take the admin socket of a living one; what a killed one left is taken.

@@ -61,6 +61,22 @@ struct StatusDocument: Decodable {
         /// Why the ledger is not followed any more.
         var halt: String?
         var alarms: [Alarm]?
+        /// Missing for a node that replayed the log from its first entry.
+        var history: History?
+    }
+
+    struct History: Decodable {
+        var entries: Int64
+        var state: String
+        var verified: Int64
+
+        var text: String {
+            switch state {
+            case "attested": "started from a snapshot of \(entries) entries, which auditors attest; not verified here"
+            case "verified": "all \(entries) entries before the snapshot verified"
+            default: "\(verified) of \(entries) entries before the snapshot verified"
+            }
+        }
     }
 
     struct Alarm: Decodable {
@@ -96,6 +112,7 @@ struct StatusDocument: Decodable {
                 "ledger    \(ledger.size) entries verified, quorum time \(CalendarTime.text(quorumTime)), "
                     + "\(ledger.age ?? 0) s old, \(ledger.condition)"
             )
+            if let history = ledger.history { lines.append("history   \(history.text)") }
             if let halt = ledger.halt { lines.append("HALTED    \(halt)") }
             for alarm in ledger.alarms ?? [] { lines.append("ALARM     \(alarm.code): \(alarm.message)") }
         } else {

@@ -68,6 +68,8 @@ struct GatewaySettings: Equatable {
           witnesses: \(Self.list(ledger.others.witnesses))
           auditors: \(Self.list(ledger.others.auditors))
           checkpoint: \(ledger.checkpoint ?? "none")
+          snapshot: \(ledger.startsFromSnapshot)
+          paranoid: \(ledger.isParanoid)
         node:
           id: "\(file.node.hex)"
           key: \(file.keyFile)            # MASKED, public key \(key.publicKey.hex)
@@ -109,6 +111,7 @@ struct GatewaySettings: Equatable {
                     ("mirrors", .strings(ledger.others.mirrors)), ("peers", .strings(ledger.others.peers)),
                     ("witnesses", .strings(ledger.others.witnesses)), ("auditors", .strings(ledger.others.auditors)),
                     ("checkpoint", ledger.checkpoint.map { .string($0) } ?? .null),
+                    ("snapshot", .boolean(ledger.startsFromSnapshot)), ("paranoid", .boolean(ledger.isParanoid)),
                 ])
             ),
             (

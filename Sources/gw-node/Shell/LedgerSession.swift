@@ -151,6 +151,7 @@ extension LedgerReference {
             configuration.startCheckpoint = try Files.read(checkpoint, limit: 64 << 10, as: "the pinned checkpoint")
         }
         configuration.startsFromSnapshot = startsFromSnapshot
+        configuration.verifiesHistory = isParanoid
         let said = NIOLockedValueBox<Set<String>>([])
         configuration.onRefusal = { refusal in
             let isNews = isPatient && said.withLockedValue { $0.insert("\(refusal.source) \(refusal.code)").inserted }

@@ -98,6 +98,8 @@ struct LedgerReference: Equatable {
     var checkpoint: String?
     /// Whether an empty state folder may begin with an attested snapshot.
     var startsFromSnapshot = false
+    /// Whether the history behind such a snapshot is verified in the background.
+    var isParanoid = false
 
     /// Flags win over the profile; what neither names is a usage error that says how to give it.
     init(_ options: LedgerOptions, profile: Profile?) throws(CommandFailure) {
@@ -135,6 +137,7 @@ struct LedgerReference: Equatable {
         others = settings.others
         checkpoint = settings.checkpoint
         startsFromSnapshot = settings.startsFromSnapshot
+        isParanoid = settings.isParanoid
     }
 
     private init(urls: [String], id: Identifier, isDevelopment: Bool, state: String?) throws(CommandFailure) {

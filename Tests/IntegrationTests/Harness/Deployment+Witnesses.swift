@@ -1,4 +1,6 @@
 import Foundation
+import Ledger
+import TestSupport
 
 /// Witnesses of the deployment's ledger as processes of their own.
 extension Deployment {
@@ -45,6 +47,15 @@ extension Deployment {
         )
         witnesses[witness]?.process = process
         _ = try await process.line(beginning: "listening on http://")
+    }
+
+    /// Waits until a quorum has cosigned: before that there is nothing to start from.
+    func awaitQuorum() async throws {
+        let client = try LedgerClient(urls: [ledgerURL])
+        defer { client.shutdown() }
+        try await eventually(within: 30, "a quorum of witnesses cosigns") {
+            (try? await client.checkpoint()) != nil
+        }
     }
 
     func kill(_ witness: String) async throws {

@@ -41,6 +41,7 @@ final class Deployment {
         ledgerID = try made.json()["ledger_id"] as? String ?? ""
         for witness in orderedWitnesses { try await start(witness.name) }
         try await startLedger()
+        if !isDev { try await awaitQuorum() }
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
@@ -131,14 +132,20 @@ final class Deployment {
         return gateway
     }
 
-    /// Writes the gateway's configuration, with another ledger URL when one is given.
+    /// Writes the gateway's configuration, with another ledger URL when one is given, and more members of `ledger`.
     /// `bind` is for a line of its own below `bind:`, `more` for the end of the file.
-    func writeConfiguration(of gateway: Gateway, ledger url: String? = nil, bind: String = "", more: String = "") throws
-    {
+    func writeConfiguration(
+        of gateway: Gateway,
+        ledger url: String? = nil,
+        ledgerSettings: String = "",
+        bind: String = "",
+        more: String = ""
+    ) throws {
+        let settings = ledgerSettings.isEmpty ? "" : ", \(ledgerSettings)"
         try write(
             gateway.configuration,
             """
-            ledger: { urls: ["\(url ?? ledgerURL)"], id: "\(ledgerID)", dev: \(isDev) }
+            ledger: { urls: ["\(url ?? ledgerURL)"], id: "\(ledgerID)", dev: \(isDev)\(settings) }
             node: { id: "\(gateway.node)", key: \(gateway.name).key }
             state: state-\(gateway.name)
             bind:

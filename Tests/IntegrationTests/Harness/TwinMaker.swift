@@ -53,6 +53,22 @@ struct TwinMaker: Sendable {
         ).signed(by: [key])
     }
 
+    /// Submits so many entries, fifty at a time; an error when the ledger does not acknowledge one.
+    func append(_ count: Int) async throws {
+        for start in stride(from: 0, to: count, by: 50) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in start..<min(start + 50, count) {
+                    group.addTask {
+                        guard try await self.append() != nil else {
+                            throw NeverHappened(description: "an entry was not acknowledged")
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
     /// Submits one entry; nil when the ledger did not acknowledge it.
     func append() async throws -> Acknowledged? {
         let envelope = try envelope()

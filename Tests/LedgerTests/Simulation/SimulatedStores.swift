@@ -67,7 +67,8 @@ final class FollowerMemory: FollowerStore {
         _ changes: some Sequence<StateChange> & Sendable,
         _ last: TrustStore.Page,
         keys: [VerifierKey],
-        passed: [PassedSize]
+        passed: [PassedSize],
+        begunWith origin: SnapshotOrigin?
     ) async throws {
         try rows.withLockedValue { rows in
             guard position.size > previous.size, last.start == previous.size, rows.leaves.count == Int(previous.size)

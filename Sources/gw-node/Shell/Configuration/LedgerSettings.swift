@@ -12,10 +12,12 @@ struct LedgerSettings: Equatable {
     var isDevelopment: Bool
     /// Begin with an attested snapshot instead of the first entry.
     var startsFromSnapshot: Bool
+    /// After such a start, verify the whole history in the background.
+    var isParanoid: Bool
 
     init(_ value: ConfigurationValue) throws(CommandFailure) {
         let members = try value.members(
-            ["urls", "id", "dev", "mirrors", "peers", "witnesses", "auditors", "checkpoint", "snapshot"]
+            ["urls", "id", "dev", "mirrors", "peers", "witnesses", "auditors", "checkpoint", "snapshot", "paranoid"]
         )
         let list = try members.required("urls", of: value)
         let urls = try Self.urls(list)
@@ -32,6 +34,7 @@ struct LedgerSettings: Equatable {
         others.auditors = try Self.urls(members["auditors"])
         checkpoint = try members["checkpoint"]?.path()
         startsFromSnapshot = try members["snapshot"]?.boolean() ?? false
+        isParanoid = try members["paranoid"]?.boolean() ?? false
     }
 
     private static func urls(_ value: ConfigurationValue?) throws(CommandFailure) -> [String] {
