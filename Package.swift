@@ -78,7 +78,10 @@ let package = Package(
         ),
         .target(
             name: "Gateway",
-            dependencies: ["Contracts", "CLinux", "COpenSSL", crypto, logging],
+            dependencies: [
+                "Contracts", "CLinux", "COpenSSL", crypto, logging,
+                .product(name: "HashTreeCollections", package: "swift-collections"),
+            ],
             exclude: ["Loop/CLinux", "TLS/COpenSSL"],
             swiftSettings: settings
         ),

@@ -15,9 +15,8 @@ public final class Gateway: Sendable {
     }
 
     struct State {
-        var index: RoutingIndex?
-        /// Of every contract that was served, also after it ended: it may come back, and its last usage is still to be reported.
-        var contracts: [Identifier: SharedContract] = [:]
+        /// The table in force.
+        var index: RoutingIndex
         /// Meters of an earlier process, of contracts that were not served since.
         var restored: [Identifier: ContractMeter] = [:]
         /// The sockets of the configured addresses.
@@ -33,21 +32,26 @@ public final class Gateway: Sendable {
         var bound = BoundAddresses()
         var isDraining = false
         var sweeps = 0
+        /// Changes whenever what is said about contracts may have changed.
+        var news: Int64 = 0
     }
+
+    /// The verified routes behind the table. Who holds this lock makes the next table, and others wait for their turn.
+    let routes: Lock<NodeRoutes>
 
     let core: GatewayCore
     let loops: [Loop]
     let identity: TLSIdentity
     let logger: Logger
-    private let seed: UInt64
-    let state = Lock(State())
+    let state: Lock<State>
 
     /// Makes the loops; nothing is bound before `start`.
     public init(configuration: GatewayConfiguration, logger: Logger) throws(GatewayError) {
         core = GatewayCore(configuration)
         self.logger = logger
         var random = SystemRandomNumberGenerator()
-        seed = random.next()
+        routes = Lock(NodeRoutes(node: configuration.node))
+        state = Lock(State(index: RoutingIndex(node: configuration.node, seed: random.next())))
         do {
             identity = try TLSIdentity(seed: configuration.transportKey.seed)
         } catch {
@@ -81,6 +85,7 @@ public final class Gateway: Sendable {
                     try front.listen(key, socket, context, Self.tunnelLimits(configuration))
                 }
                 if place == 0 {
+                    front.watchPresence()
                     for socket in admin { try front.listenAdmin(socket, self) }
                     front.overlay.desk = try overlayDesk(on: loop)
                     front.onSweep = { [weak self, weak front] in
@@ -123,59 +128,6 @@ public final class Gateway: Sendable {
 
     /// Leased ports that are open now, ascending.
     public var openPorts: [String] { state.withLock { $0.ports.keys.sorted().map(\.description) } }
-
-    // MARK: The table
-
-    /// Takes a table. New visitors and requests meet it at once; streams that it no longer permits end after their `drain`;
-    /// all others are not touched. Call it for every verified state, also when the table did not change: it brings freshness.
-    public func apply(_ publication: Publication) {
-        state.withLock { state in
-            let old = state.index
-            let index = RoutingIndex(publication, previous: old, at: core.clock.seconds(at: monotonicNow()), seed: seed)
-            let diff = TableDiff(from: old, to: index)
-            let shared = index.contracts.map { contract in
-                let shared = state.contracts[contract.id] ?? begun(contract.id, publication, &state)
-                shared.take(contract)
-                state.contracts[contract.id] = shared
-                return shared
-            }
-            state.index = index
-            state.generation += 1
-            for port in diff.closed {
-                state.closing[port] = state.ports.removeValue(forKey: port)?.listening.map { WeakSocket($0) }
-            }
-            let leased = index.verdicts.flatMap(\.ports)
-            state.unavailable = state.unavailable.filter { failure in
-                leased.contains { $0.contains(failure.key) }
-            }
-            let opened = state.isDraining ? [] : diff.opened.filter { openPort($0, &state) }
-            let sockets = opened.map { ($0, state.ports[$0]!) }
-            for (place, front) in core.allFronts.enumerated() {
-                front.submit { front in
-                    front.apply(index, diff, shared)
-                    for port in diff.closed { front.close(port: port) }
-                    for (port, sockets) in sockets { front.open(port: port, sockets, place: place) }
-                }
-            }
-            lookAfterOverlay(index)
-            logger.debug(
-                "table",
-                metadata: [
-                    "height": "\(publication.height)", "routes": "\(index.routes.count)",
-                    "touched": "\(diff.touched.count)",
-                    "ended": "\(diff.ended.count)",
-                ]
-            )
-        }
-    }
-
-    /// A contract that begins here: its meter goes on from what was durable, and never below what the ledger has.
-    private func begun(_ id: Identifier, _ publication: Publication, _ state: inout State) -> SharedContract {
-        let durable = state.restored.removeValue(forKey: id)
-        let reported = publication.state?.usage(contract: id, node: core.configuration.node).map(UsageTotals.init)
-        let totals = (durable?.totals ?? UsageTotals()).orMore(than: reported ?? UsageTotals())
-        return SharedContract(totals, durable?.period ?? PeriodUse())
-    }
 
     /// Binds a leased port on every configured address, all or none. One that closed a moment ago, and that a loop still holds, is
     /// taken back.
@@ -226,19 +178,19 @@ public final class Gateway: Sendable {
     // MARK: About once a second
 
     private func swept(_ front: Front) {
-        let agents = front.index.contracts.filter { $0.conn != .overlay }
-        front.presence.look(agents.map(\.id), at: front.loop.now) {
-            front.registry.sessionCount(for: $0)
-        }
-        let unreachable = front.presence.absent(for: front.limits.unreachableSeconds, at: front.loop.now)
+        let unreachable = front.presence?.unreachable ?? []
         state.withLock { state in
-            state.unreachable = unreachable
+            if state.unreachable != unreachable {
+                state.unreachable = unreachable
+                state.news += 1
+            }
             state.sweeps += 1
             state.closing = state.closing.filter { $0.value.contains { $0.socket != nil } }
             guard state.sweeps % 5 == 0, !state.isDraining else { return }
             for port in state.unavailable.keys.sorted() {
-                guard let index = state.index, openPort(port, &state) else { continue }
-                guard index.ports[port] != nil else {
+                guard openPort(port, &state) else { continue }
+                state.news += 1
+                guard state.index.route(port) != nil else {
                     // Of a rejected contract: that the port is free again is all that is asked.
                     state.ports[port] = nil
                     continue
@@ -255,14 +207,16 @@ public final class Gateway: Sendable {
 
     /// What to report about the contracts of the table.
     public func conditions() async -> [RouteCondition] {
-        state.withLock { state in
-            state.index?.conditions(
-                unavailable: state.unavailable,
-                unreachable: state.unreachable,
-                standings: state.standings
-            ) ?? []
-        }
+        let state = state.withLock { $0 }
+        return state.index.conditions(
+            unavailable: state.unavailable,
+            unreachable: state.unreachable,
+            standings: state.standings
+        )
     }
+
+    /// A number that stays the same as long as `conditions` does.
+    public var conditionsVersion: Int64 { state.withLock { $0.news } }
 
     /// A view of the moment.
     public func status() async -> GatewayStatus {
@@ -277,29 +231,28 @@ public final class Gateway: Sendable {
     }
 
     private func status(of loops: [LoopStatus]) -> GatewayStatus {
-        state.withLock { state in
-            GatewayStatus(
-                node: core.configuration.node,
-                index: state.index,
-                generation: state.generation,
-                isDraining: state.isDraining,
-                loops: loops,
-                unavailable: state.unavailable,
-                unreachable: state.unreachable,
-                standings: state.standings,
-                visitors: core.visitors,
-                shared: state.contracts,
-                now: core.clock.seconds(at: monotonicNow())
-            )
-        }
+        let state = state.withLock { $0 }
+        return GatewayStatus(
+            node: core.configuration.node,
+            index: state.index,
+            generation: state.generation,
+            isDraining: state.isDraining,
+            loops: loops,
+            unavailable: state.unavailable,
+            unreachable: state.unreachable,
+            standings: state.standings,
+            visitors: core.visitors,
+            shared: core.contracts.withLock { $0 },
+            now: core.clock.seconds(at: monotonicNow())
+        )
     }
 
     /// Contracts with streams that still run on this gateway, in the table or not.
     public func runningContracts() async -> Set<Identifier> {
-        let figures = await withCheckedContinuation { continuation in
-            core.gather({ $0.contractFigures() }, then: { continuation.resume(returning: $0) })
+        let running = await withCheckedContinuation { continuation in
+            core.gather({ $0.runningContracts }, then: { continuation.resume(returning: $0) })
         }
-        return Set(figures.flatMap { $0.filter { $0.value.streams > 0 }.keys })
+        return running.reduce(into: []) { $0.formUnion($1) }
     }
 
     // MARK: Ending

@@ -1,3 +1,5 @@
+internal import Contracts
+
 /// What the loops of a gateway share. Every part is safe from any thread.
 final class GatewayCore: Sendable {
     private let current: Lock<GatewayConfiguration>
@@ -9,6 +11,9 @@ final class GatewayCore: Sendable {
     static let mostPassedDatagrams: Int64 = 1024
     /// What agents signed about their usage.
     let usageDesk = UsageDesk()
+    /// What loops share of contracts: of every contract that was served, also after it ended, since it may come back and its last
+    /// usage is still to be reported.
+    let contracts = Lock([Identifier: SharedContract]())
     private let fronts = Lock([LoopBound<Front>]())
 
     init(_ configuration: GatewayConfiguration) {
@@ -19,6 +24,16 @@ final class GatewayCore: Sendable {
     var configuration: GatewayConfiguration {
         get { current.withLock { $0 } }
         set { current.withLock { $0 = newValue } }
+    }
+
+    /// What loops share of one contract. A loop asks once, at the contract's first visitor there.
+    func shared(_ id: Identifier) -> SharedContract {
+        contracts.withLock { contracts in
+            if let shared = contracts[id] { return shared }
+            let shared = SharedContract()
+            contracts[id] = shared
+            return shared
+        }
     }
 
     /// Sets the loops, once, before visitors come.

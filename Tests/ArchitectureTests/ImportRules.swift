@@ -13,7 +13,7 @@ struct ImportRules {
         arguments: [
             ("Contracts", ["Crypto", "HashTreeCollections"]),
             ("Ledger/Log", ["Contracts", "Crypto"]),
-            ("Gateway/Routing", ["Contracts"]),
+            ("Gateway/Routing", ["Contracts", "HashTreeCollections"]),
         ]
     )
     func pureFolders(folder: String, allowed: [String]) throws {

@@ -142,6 +142,18 @@ struct StateTree: Sendable {
         for shift: UInt32 in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
     }
 
+    /// Buckets whose rows are not those of another tree, ascending. Found by their hashes, so it costs by the difference.
+    func bucketsThatDiffer(from other: StateTree) -> [Int] {
+        guard root != other.root else { return [] }
+        var buckets: [Int] = []
+        for page in 0..<256 where top[256 + page] != other.top[256 + page] {
+            for bucket in 0..<256 where pages[page].nodes[256 + bucket] != other.pages[page].nodes[256 + bucket] {
+                buckets.append(page << 8 | bucket)
+            }
+        }
+        return buckets
+    }
+
     /// The rows of a bucket, 0...65535, ascending by key.
     func rows(inBucket number: Int) -> [Row] {
         pages[number >> 8].buckets[number & 255]

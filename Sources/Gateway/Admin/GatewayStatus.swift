@@ -1,4 +1,5 @@
 public import Contracts
+internal import HashTreeCollections
 
 /// A view of a gateway at one moment, for `status`.
 public struct GatewayStatus: Sendable {
@@ -86,7 +87,7 @@ public struct GatewayStatus: Sendable {
 
     init(
         node: Identifier,
-        index: RoutingIndex?,
+        index: RoutingIndex,
         generation: Int64,
         isDraining: Bool,
         loops: [LoopStatus],
@@ -102,14 +103,14 @@ public struct GatewayStatus: Sendable {
         self.isDraining = isDraining
         self.visitors = visitors.count
         visitorsTotal = visitors.opened
-        let freshness = index?.publication.freshness
-        height = index?.publication.height ?? 0
-        quorumTime = freshness?.quorumTime
-        ledgerCondition = freshness?.condition(at: now) ?? "normal"
-        ledgerAge = freshness?.age(at: now)
-        ledgerHalt = freshness?.halt
-        ledgerAlarms = freshness?.alarms ?? []
-        ledgerHistory = freshness?.history
+        let freshness = index.context.freshness
+        height = index.context.height
+        quorumTime = freshness.quorumTime
+        ledgerCondition = freshness.condition(at: now)
+        ledgerAge = freshness.age(at: now)
+        ledgerHalt = freshness.halt
+        ledgerAlarms = freshness.alarms
+        ledgerHistory = freshness.history
         sessions = loops.flatMap(\.sessions).map {
             Session(
                 key: $0.key,
@@ -135,6 +136,11 @@ public struct GatewayStatus: Sendable {
             revocation.add(loop.revocation)
             stuckBytes += loop.stuckBytes
         }
+        for contract in index.contracts.values {
+            if contract.served != nil, totals[contract.source.contract] == nil {
+                totals[contract.source.contract] = ContractFigures()
+            }
+        }
         refused = unattributed.counts
         contracts = totals.sorted { $0.key < $1.key }.map {
             Figures(
@@ -146,14 +152,13 @@ public struct GatewayStatus: Sendable {
                 period: shared[$0.key]?.usage.status(at: now)
             )
         }
-        let conditions =
-            index?.conditions(unavailable: unavailable, unreachable: unreachable, standings: standings) ?? []
+        let conditions = index.conditions(unavailable: unavailable, unreachable: unreachable, standings: standings)
         routes = Self.exposures(
-            index?.publication.routes ?? [],
+            index.contracts.values.map(\.source).sorted { $0.contract < $1.contract }.flatMap(\.routes),
             conditions: Dictionary(uniqueKeysWithValues: conditions.map { ($0.contract, $0) }),
             sessions: sessions,
             periods: shared.compactMapValues { $0.usage.status(at: now) },
-            proofs: (index?.overlay ?? [:]).mapValues { OverlaySummary($0, standings) }
+            proofs: Dictionary(uniqueKeysWithValues: index.overlay.map { ($0.key, OverlaySummary($0.value, standings)) })
         )
     }
 
@@ -166,6 +171,10 @@ public struct GatewayStatus: Sendable {
     ) -> [Exposure] {
         var list: [Exposure] = []
         var places: [String: Int] = [:]
+        var counts: [Identifier: Int] = [:]
+        for session in sessions {
+            for contract in session.contracts { counts[contract, default: 0] += 1 }
+        }
         for route in routes {
             let name = "\(route.contract) \(route.expose)"
             let place = places[name] ?? list.count
@@ -179,7 +188,7 @@ public struct GatewayStatus: Sendable {
                         mode: route.mode,
                         hosts: [],
                         ports: [],
-                        sessions: sessions.count { $0.contracts.contains(route.contract) },
+                        sessions: counts[route.contract] ?? 0,
                         condition: conditions[route.contract],
                         period: periods[route.contract],
                         proof: proofs[route.contract]

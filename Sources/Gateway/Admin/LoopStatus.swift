@@ -34,7 +34,7 @@ struct LoopStatus: Sendable {
                 isDraining: session.isDraining
             )
         }
-        figures = front.contractFigures()
+        figures = front.contractFigures
         refusals = front.allRefusals
         for tunnel in front.tunnels { tunnelRefusals.add(tunnel.allRefusals) }
         revocation = front.revocations.figures

@@ -1,8 +1,8 @@
 internal import Contracts
 
 extension HTTPConnection {
-    /// Starts an exchange: permit, stream, head. Returns the loop that must do it when this one has no session of the contract.
-    func begin(_ head: RequestHead, _ bytes: Span<UInt8>) -> Int? {
+    /// Starts an exchange: permit, stream, head. Returns the loop that must do it when it has the session that was chosen.
+    func begin(_ head: RequestHead, _ bytes: Span<UInt8>) -> Elsewhere? {
         exchange = Exchange(head)
         if front.isDraining { exchange.keepsAlive = false }
         let decision = front.index.permit(

@@ -384,7 +384,7 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
     }
 
     /// Moves the connection to the loop that has the agent's session.
-    private func hand(over bytes: Span<UInt8>, to place: Int) {
+    private func hand(over bytes: Span<UInt8>, to place: Elsewhere) {
         let rest = [UInt8](copying: bytes)
         dropStream(.cancelled)
         phase = .closed

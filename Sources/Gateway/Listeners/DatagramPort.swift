@@ -15,7 +15,7 @@ final class DatagramPort: Handler {
     private var socket: DatagramSocket
     private var flows: [SocketAddress: DatagramFlow] = [:]
     /// Senders whose agent is at another loop, with the time of their last datagram.
-    private var elsewhere: [SocketAddress: (place: Int, seen: MonotonicNanoseconds)] = [:]
+    private var elsewhere: [SocketAddress: (place: Elsewhere, seen: MonotonicNanoseconds)] = [:]
 
     init(_ descriptor: DatagramDescriptor, port: LeasedPort, front: Front) throws(SocketError) {
         self.descriptor = descriptor

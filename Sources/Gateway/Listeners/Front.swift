@@ -6,8 +6,8 @@ final class Front: Handler {
     /// What came of asking for a stream.
     enum Opening {
         case opened(Stream, FlowTicket)
-        /// Another loop has a session of the contract.
-        case elsewhere(Int)
+        /// Another loop has the session that was chosen.
+        case elsewhere(Elsewhere)
         case refused(VisitorRefusal)
     }
 
@@ -27,10 +27,10 @@ final class Front: Handler {
     /// Refusals that belong to no contract.
     private(set) var refusals = RefusalCounts()
     let revocations: RevocationMeter
-    /// In the order of the index's slots.
-    private var loads: [ContractLoad] = []
-    private var loadsByID: [Identifier: ContractLoad] = [:]
-    private var balancers: [RouteKey: Balancer] = [:]
+    private var loads = ContractLoads()
+    private var balancers: [Identifier: [RouteKey: Balancer]] = [:]
+    /// At the last sweep the state was so old that contracts may end by it.
+    private var wasMaybeStale = false
     private var output: [UInt8] = []
     /// Visitors beyond the limit that are being told so.
     var busyVisitors = 0
@@ -41,7 +41,8 @@ final class Front: Handler {
     var datagramPorts: [LeasedPort: [DatagramPort]] = [:]
     var adminListeners: [Acceptor] = []
     var tunnels: [TunnelServer] = []
-    var presence = AgentPresence()
+    /// Which contracts have no agent; on the first loop only.
+    private(set) var presence: AgentPresence?
     /// Workloads that the gateway dials by itself.
     let overlay = OverlayBackends()
     /// Called about once a second, on the first loop only.
@@ -59,7 +60,7 @@ final class Front: Handler {
         strays = SourceLimit(burst: limits.unknownPerSecond * 10, perSecond: limits.unknownPerSecond)
         clock = core.clock
         wall = clock.seconds(at: loop.now)
-        index = RoutingIndex(Publication(node: node, routes: []), at: wall)
+        index = RoutingIndex(node: node, seed: 0)
         super.init()
         loop.own(self)
     }
@@ -94,12 +95,11 @@ final class Front: Handler {
         let route = permit.route
         let contract = route.contract
         if contract.conn == .overlay { return dial(permit, visitor, holder: holder, owner: owner) }
-        guard let session = session(for: route, visitor.address) else {
-            guard visitor.hops < 2, let place = registry.loop(for: contract.id, backendKeys: route.backends.map(\.key))
-            else {
-                return .refused(.noAgent)
-            }
-            return .elsewhere(place)
+        let session: TunnelSession
+        switch choose(for: route, visitor) {
+        case .own(let chosen): session = chosen
+        case .elsewhere(let place): return .elsewhere(place)
+        case .none: return .refused(.noAgent)
         }
         let load = load(of: contract)
         if let refusal = countIn(load, contract) { return .refused(refusal) }
@@ -126,8 +126,6 @@ final class Front: Handler {
         return .opened(stream, ticket)
     }
 
-    func load(of contract: ServedContract) -> ContractLoad { loads[contract.slot] }
-
     /// Counts a stream in, within the limits of its contract; nil then.
     func countIn(_ load: ContractLoad, _ contract: ServedContract) -> VisitorRefusal? {
         if loop.stuck.isOverloaded { return .overload }
@@ -136,40 +134,38 @@ final class Front: Handler {
         return load.shared.load.enter(limit: contract.conns) ? nil : .limit
     }
 
-    /// The session that takes the next stream of a route: by balance among agents, then the least busy of the agent's.
-    private func session(for route: ServedRoute, _ visitor: IPAddress?) -> TunnelSession? {
-        let all = registry.sessions(for: route.contract.id)
-        if all.isEmpty { return nil }
-        var best: [(session: TunnelSession, weight: Int64)] = []
-        for pass in 0..<2 {
-            for backend in route.backends {
-                var choice: TunnelSession?
-                for session in all where session.key == backend.key && session.isOpen && !session.isDraining {
-                    // Agents that say that the workload is down are asked only when no other is left.
-                    if pass == 0, !session.isHealthy(contract: route.contract.id, expose: route.route.expose) {
-                        continue
-                    }
-                    if choice.map({ session.activeStreams < $0.activeStreams }) ?? true { choice = session }
-                }
-                if let choice { best.append((choice, backend.weight)) }
-            }
-            if !best.isEmpty { break }
-        }
-        if best.count <= 1 { return best.first?.session }
-        var balancer = balancers[route.key] ?? Balancer()
-        let candidates = best.map { (key: $0.session.key, weight: $0.weight, streams: $0.session.activeStreams) }
-        let place = balancer.pick(candidates, route.route.balance, visitor: visitor)
-        balancers[route.key] = balancer
-        return place.map { best[$0].session }
+    /// The place of the agent that takes the next stream of a route.
+    func pick(
+        _ candidates: [(key: PublicKey, weight: Int64, streams: Int)],
+        of route: ServedRoute,
+        for visitor: IPAddress?
+    ) -> Int? {
+        if candidates.count <= 1 { return candidates.isEmpty ? nil : 0 }
+        return balancers[route.contract.id, default: [:]][route.key, default: Balancer()].pick(
+            candidates,
+            route.route.balance,
+            visitor: visitor
+        )
     }
 
     // MARK: Counting
 
     func count(_ refusal: VisitorRefusal, _ contract: ServedContract?) {
-        if let contract, let load = loadsByID[contract.id] {
-            load.refusals.count(refusal)
+        if let contract {
+            load(of: contract).refusals.count(refusal)
         } else {
             refusals.count(refusal)
+        }
+    }
+
+    /// What this loop counts for a contract; begins with the first visitor.
+    func load(of contract: ServedContract) -> ContractLoad {
+        loads.load(contract.id) {
+            let shared = core.shared(contract.id)
+            let load = ContractLoad(id: contract.id, shared: shared, loop: loop, revocations: revocations)
+            _ = load.meter(at: wall, isFirst: true)
+            load.refusal = index.refusal(of: contract, at: wall)
+            return load
         }
     }
 
@@ -208,10 +204,10 @@ final class Front: Handler {
     }
 
     /// Passes an HTTP connection, with what was read of it, to another loop.
-    func hand(over leg: Leg, _ visitor: Visitor, _ carry: [UInt8], to place: Int) {
+    func hand(over leg: Leg, _ visitor: Visitor, _ carry: [UInt8], to place: Elsewhere) {
         let descriptor = leg.release()
-        let visitor = visitor.passedOn
-        let accepted = core.onFront(place) { $0.serveHTTP(descriptor, visitor, carry) }
+        let visitor = visitor.passedOn(to: place.agent)
+        let accepted = core.onFront(place.loop) { $0.serveHTTP(descriptor, visitor, carry) }
         if !accepted { dropped(descriptor) }
     }
 
@@ -240,65 +236,77 @@ final class Front: Handler {
     // MARK: The table
 
     /// Takes a new snapshot: new visitors and requests meet it at once, running flows of contracts that changed are asked again.
-    func apply(_ index: RoutingIndex, _ diff: TableDiff, _ shared: [SharedContract]) {
+    func apply(_ index: RoutingIndex, _ diff: TableDiff) {
+        let wasMaybeStale = self.index.mayBeStale(at: wall)
         self.index = index
         wall = clock.seconds(at: loop.now)
-        loads = index.contracts.map { contract in
-            if let load = loadsByID[contract.id] {
+        for id in diff.changed {
+            if let load = loads[id] {
                 load.flow.pace(loop, load.shared.inbound, load.shared.outbound)
-                return load
+                if diff.touched.contains(id) || diff.ended.contains(id) { review(load) }
             }
-            let load = ContractLoad(
-                id: contract.id,
-                shared: shared[contract.slot],
-                loop: loop,
-                revocations: revocations
-            )
-            _ = load.meter(at: wall, isFirst: true)
-            loadsByID[contract.id] = load
-            return load
+            if let kept = balancers[id]?.filter({ index.route($0.key) != nil }) {
+                balancers[id] = kept.isEmpty ? nil : kept
+            }
+            tellPresence(id)
         }
-        for id in diff.touched.union(diff.ended) {
-            if let load = loadsByID[id] { review(load) }
+        if wasMaybeStale || index.mayBeStale(at: wall) {
+            reviewAll()
+        } else {
+            for tunnel in tunnels { tunnel.tableChanged(diff.changed) }
         }
-        balancers = balancers.filter { index.byKey[$0.key] != nil }
-        overlay.keep { index.byKey[$0] != nil }
-        forgetEnded()
-        for tunnel in tunnels { tunnel.tableChanged() }
+        if !diff.ended.isEmpty { forgetEnded() }
+        overlay.keep { index.route($0) != nil }
+    }
+
+    /// A contract of the table may have no agent, or may need none any more.
+    private func tellPresence(_ id: Identifier) {
+        if let contract = index.contract(id), contract.conn != .overlay, !registry.isServed(id) {
+            presence?.miss(id, at: loop.now)
+        } else {
+            presence?.settle(id)
+        }
+    }
+
+    /// From now on this loop knows which contracts have no agent.
+    func watchPresence() {
+        presence = AgentPresence()
+        registry.onPresence = { [weak self] contract, _ in self?.tellPresence(contract) }
     }
 
     private func review(_ load: ContractLoad) {
-        load.refusal = index.contract(load.id)?.refusal(at: wall)
+        load.refusal = index.contract(load.id).flatMap { index.refusal(of: $0, at: wall) }
         for ticket in load.tickets { ticket.review(index, at: wall, loop.now, holds: overlay.holds) }
     }
 
     /// Asks the streams of contracts whose backends stand otherwise than before.
     func reviewOverlay(_ contracts: Set<Identifier>) {
-        for id in contracts {
-            if let load = loadsByID[id] { review(load) }
-        }
+        for load in contracts.compactMap({ loads[$0] }) { review(load) }
+    }
+
+    /// The age of the state may have ended contracts, or given them back.
+    private func reviewAll() {
+        for load in loads.all { review(load) }
+        for tunnel in tunnels { tunnel.tableChanged() }
     }
 
     private func forgetEnded() {
-        for (id, load) in loadsByID where load.tickets.isEmpty && index.slots[id] == nil {
-            _ = load.meter(at: wall)
-            loadsByID[id] = nil
-        }
+        loads.forget(at: wall) { index.contract($0) != nil }
     }
 
     /// Whether the contract of a permitted route has used up the bytes of its period.
-    func isUsedUp(_ contract: ServedContract) -> Bool { loads[contract.slot].isUsedUp }
+    func isUsedUp(_ contract: ServedContract) -> Bool { load(of: contract).isUsedUp }
 
     /// About once a second: time changes what is permitted, and drains end.
     override func sweep(_ now: MonotonicNanoseconds) {
         wall = clock.seconds(at: now)
-        var isChanged = false
-        for load in loadsByID.values {
+        var changed: Set<Identifier> = []
+        for load in loads.all {
             let isMeterNews = load.meter(at: wall)
             if let contract = index.contract(load.id) {
-                if contract.refusal(at: wall) != load.refusal {
+                if index.refusal(of: contract, at: wall) != load.refusal {
                     review(load)
-                    isChanged = true
+                    changed.insert(load.id)
                 } else if isMeterNews {
                     review(load)
                 }
@@ -307,9 +315,14 @@ final class Front: Handler {
         }
         forgetEnded()
         if !isDraining { tunnels.removeAll { !$0.isAccepting && $0.allSessions.isEmpty } }
-        if isChanged {
-            for tunnel in tunnels { tunnel.tableChanged() }
+        let isMaybeStale = index.mayBeStale(at: wall)
+        if isMaybeStale || wasMaybeStale { reviewAll() }
+        wasMaybeStale = isMaybeStale
+        if !changed.isEmpty {
+            for tunnel in tunnels { tunnel.tableChanged(changed) }
         }
+        registry.tellStreams()
+        presence?.look(limits.unreachableSeconds, at: now)
         onSweep?()
     }
 
@@ -356,7 +369,7 @@ final class Front: Handler {
 
     /// Brings the meters of all contracts up to date.
     func meter() {
-        for load in loadsByID.values { _ = load.meter(at: wall) }
+        for load in loads.all { _ = load.meter(at: wall) }
     }
 
     /// Refusals that belong to no contract, with the connections for which no descriptor was left.
@@ -367,12 +380,11 @@ final class Front: Handler {
         return all
     }
 
-    /// Streams and refusals of every contract of this loop.
-    func contractFigures() -> [Identifier: ContractFigures] {
-        loadsByID.mapValues {
-            ContractFigures(streams: $0.tickets.count, refusals: $0.refusals, delays: $0.flow.delays)
-        }
-    }
+    /// Streams and refusals of every contract of this loop that had a visitor.
+    var contractFigures: [Identifier: ContractFigures] { loads.figures }
+
+    /// Contracts with streams.
+    var runningContracts: Set<Identifier> { Set(loads.all.filter { !$0.tickets.isEmpty }.map(\.id)) }
 }
 
 extension Front: TunnelAuthority {
@@ -380,7 +392,7 @@ extension Front: TunnelAuthority {
         index.refusal(agent: key, contract: contract, at: wall)
     }
 
-    var height: UInt64 { index.publication.height }
+    var height: UInt64 { index.context.height }
     var usageDesk: UsageDesk? { core.usageDesk }
     func usesDataConnections(_ contract: Identifier) -> Bool { index.contract(contract)?.conn == .reverseRaw }
 }

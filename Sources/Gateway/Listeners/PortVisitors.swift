@@ -40,7 +40,6 @@ extension Front {
             Leg(adopting: descriptor, loop: loop).abort()
             visitorLeft()
         case .permitted(let permit):
-            let next = visitor.passedOn
             RawVisitor.serve(
                 descriptor,
                 permit,
@@ -48,7 +47,7 @@ extension Front {
                 self,
                 ahead: [],
                 describe: { $0.port = Int64(port.number) },
-                retry: { front, descriptor in front.servePort(descriptor, next, port) }
+                retry: { front, descriptor, visitor in front.servePort(descriptor, visitor, port) }
             )
         }
     }
@@ -68,11 +67,11 @@ extension Front {
     }
 
     /// Passes a datagram to the loop whose agent serves it; drops it when that loop has many waiting.
-    func pass(_ bytes: Span<UInt8>, _ visitor: Visitor, _ port: LeasedPort, to place: Int) {
+    func pass(_ bytes: Span<UInt8>, _ visitor: Visitor, _ port: LeasedPort, to place: Elsewhere) {
         var copy: [UInt8] = []
         copy.append(copying: bytes)
-        let (datagram, visitor) = (copy, visitor.passedOn)
-        passOn(to: place) { front in
+        let (datagram, visitor) = (copy, visitor.passedOn(to: place.agent))
+        passOn(to: place.loop) { front in
             let ports = front.datagramPorts[port] ?? []
             ports.first { $0.address == visitor.local }?.take(datagram.span, visitor)
         }

@@ -20,7 +20,7 @@ final class RawVisitor: TicketHolder {
         _ front: Front,
         ahead: [UInt8],
         describe: (inout StreamOpen) -> Void,
-        retry: @escaping @Sendable (Front, Int32) -> Void
+        retry: @escaping @Sendable (Front, Int32, Visitor) -> Void
     ) {
         if permit.route.route.conn == .reverseRaw {
             return DataVisitor.serve(
@@ -63,7 +63,8 @@ final class RawVisitor: TicketHolder {
         case .elsewhere(let place):
             let descriptor = leg.release()
             front.loop.remove(link)
-            front.hand(over: descriptor, to: place, retry)
+            let next = visitor.passedOn(to: place.agent)
+            front.hand(over: descriptor, to: place.loop) { front, descriptor in retry(front, descriptor, next) }
         case .refused(let refusal):
             front.count(refusal, permit.route.contract)
             // The tunnel may have broken in the call, and ended the link with it.

@@ -97,7 +97,6 @@ extension Front {
             Leg(adopting: descriptor, loop: loop).abort()
             visitorLeft()
         case .permitted(let permit):
-            let next = visitor.passedOn
             RawVisitor.serve(
                 descriptor,
                 permit,
@@ -105,7 +104,7 @@ extension Front {
                 self,
                 ahead: hello,
                 describe: { $0.sni = String(decoding: name, as: UTF8.self) },
-                retry: { front, descriptor in front.serve(serverName: name, descriptor, next, hello) }
+                retry: { front, descriptor, visitor in front.serve(serverName: name, descriptor, visitor, hello) }
             )
         }
     }

@@ -7,18 +7,22 @@ final class Visitor: Sendable {
     let fields: VisitorFields
     /// Loops that passed the connection on.
     let hops: Int
+    /// The agent that a loop chose before it passed the connection on.
+    let agent: PublicKey?
 
-    init(peer: SocketAddress, local: SocketAddress, hops: Int = 0) {
+    init(peer: SocketAddress, local: SocketAddress, hops: Int = 0, agent: PublicKey? = nil) {
         self.peer = peer
         self.local = local
         self.hops = hops
+        self.agent = agent
         fields = VisitorFields(address: peer.host, port: local.port)
     }
 
     /// The address that allow and deny lists are asked about.
     var address: IPAddress? { Self.address(of: peer) }
 
-    var passedOn: Visitor { Visitor(peer: peer, local: local, hops: hops + 1) }
+    /// The visitor as the loop meets it that has a session of the chosen agent.
+    func passedOn(to agent: PublicKey) -> Visitor { Visitor(peer: peer, local: local, hops: hops + 1, agent: agent) }
 
     /// The PROXY header of a version; empty for 0.
     func proxyHeader(_ version: Int, isDatagram: Bool = false) -> [UInt8] {

@@ -1,4 +1,5 @@
 internal import Contracts
+internal import HashTreeCollections
 
 /// How the backends of an overlay contract stand, taken together.
 struct OverlaySummary: Sendable {
@@ -77,7 +78,10 @@ extension Gateway {
         try OverlayDesk(loop: loop, recheckSeconds: core.configuration.limits.overlayRecheckSeconds) {
             [weak self] news in
             guard let self else { return }
-            self.state.withLock { $0.standings = news }
+            self.state.withLock { state in
+                state.standings = news
+                state.news += 1
+            }
             for front in self.core.allFronts {
                 front.submit { $0.reviewOverlay($0.overlay.take(news)) }
             }
@@ -87,7 +91,7 @@ extension Gateway {
     /// Tells the desk which backends the table has, and which addresses are this node's own.
     func lookAfterOverlay(_ index: RoutingIndex) {
         let subjects = Set(index.overlay.values.joined().map(\.subject))
-        let node = index.publication.state?.node(core.configuration.node)?.live
+        let node = index.context.state?.node(core.configuration.node)?.live
         let endpoints = Set((node?.details.endpoints ?? []).compactMap { IPAddress($0.host) })
         _ = core.onFront(0) { $0.overlay.desk?.take(subjects, endpoints: endpoints) }
     }

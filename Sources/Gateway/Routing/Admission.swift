@@ -20,12 +20,22 @@ struct ContractVerdict: Hashable, Sendable {
     /// Hosts that wait for a proof by DNS, beside what is served.
     var unproven: Int
     var ports: [LeasedRange]
+
+    /// Whether what can be served of the contract is served.
+    var isTaken: Bool {
+        switch outcome {
+        case .served, .waitsForProof: mode != .rejected
+        case .unsupported, .conflict: false
+        }
+    }
 }
 
 /// Decides which contracts of a table are served: what is offered, and who owns a host (section 12.2 of the protocol).
+///
+/// What becomes of a contract depends on those that ask for its managed hosts, and on those that these depend on; all others
+/// may be left out.
 struct Admission {
-    private(set) var verdicts: [ContractVerdict] = []
-    private(set) var taken: Set<Identifier> = []
+    private(set) var verdicts: [Identifier: ContractVerdict] = [:]
 
     private struct Candidate {
         var verdict: ContractVerdict
@@ -68,11 +78,7 @@ struct Admission {
             if verdict.outcome == .served, candidate.hosts.isEmpty, verdict.ports.isEmpty {
                 verdict.outcome = .waitsForProof
             }
-            verdicts.append(verdict)
-            switch verdict.outcome {
-            case .served, .waitsForProof: if verdict.mode != .rejected { taken.insert(verdict.contract) }
-            case .unsupported, .conflict: break
-            }
+            verdicts[verdict.contract] = verdict
         }
     }
 

@@ -83,7 +83,7 @@ extension RoutingIndex {
 
     /// May a visitor open a connection, or a flow of datagrams, to this leased port?
     func permit(port: LeasedPort, visitor: IPAddress?, at now: Timestamp) -> Decision {
-        decide(ports[port], visitor, now)
+        decide(route(port), visitor, now)
     }
 
     /// May a flow that was permitted before, and runs to this agent, go on?
@@ -93,7 +93,7 @@ extension RoutingIndex {
 
     /// May a flow that was permitted before, and runs to this workload, go on?
     func renew(_ key: RouteKey, backend: Backend.Target, visitor: IPAddress?, at now: Timestamp) -> Decision {
-        let decision = decide(byKey[key], visitor, now)
+        let decision = decide(self.route(key), visitor, now)
         guard case .permitted(let permit) = decision else { return decision }
         guard permit.route.has(backend) else {
             return .refused(.unknown, permit.route.contract)
@@ -103,7 +103,7 @@ extension RoutingIndex {
 
     private func decide(_ route: ServedRoute?, _ visitor: IPAddress?, _ now: Timestamp) -> Decision {
         guard let route else { return .refused(.unknown, nil) }
-        if let refusal = route.contract.refusal(at: now) { return .refused(refusal, route.contract) }
+        if let refusal = refusal(of: route.contract, at: now) { return .refused(refusal, route.contract) }
         guard route.admits(visitor) else { return .refused(.denied, route.contract) }
         return .permitted(Permit(route))
     }

@@ -1,4 +1,5 @@
 public import Contracts
+internal import HashTreeCollections
 
 /// What a gateway has to say about a contract: the next contract.report, and a line of `status`.
 public struct RouteCondition: Hashable, Sendable {
@@ -29,7 +30,7 @@ public struct RouteCondition: Hashable, Sendable {
 }
 
 extension RoutingIndex {
-    /// The conditions of all contracts of the table, in its order. A suspended contract has none: its row is the operator's.
+    /// The conditions of all contracts of the table, ascending by contract. A suspended contract has none: its row is the operator's.
     ///
     /// - Parameters:
     ///   - unavailable: leased ports that could not be bound, with the reason.
@@ -40,7 +41,8 @@ extension RoutingIndex {
         unreachable: Set<Identifier>,
         standings: [OverlaySubject: OverlayStanding] = [:]
     ) -> [RouteCondition] {
-        verdicts.compactMap { condition(of: $0, unavailable, unreachable, standings) }
+        contracts.values.compactMap { condition(of: $0.verdict, unavailable, unreachable, standings) }
+            .sorted { $0.contract < $1.contract }
     }
 
     private func condition(

@@ -6,26 +6,28 @@ extension RoutingIndex {
         if let contract = contract(id) {
             guard contract.conn != .overlay else { return .modeMismatch }
             guard contract.keys.contains(key) else { return .keyNotBackend }
-            switch contract.refusal(at: now) {
+            switch self.refusal(of: contract, at: now) {
             case nil, .grace?: return nil
             case .suspended?, .suspendedByLaw?: return .contractSuspended
-            case .ended?: return contract.isBefore(now) ? .contractNotStarted : .contractExpired
+            case .ended?:
+                let isBefore = now + context.freshness.clockLag < contract.window.lowerBound
+                return isBefore ? .contractNotStarted : .contractExpired
             case .stale?: return .ledgerStale
             default: return .contractRejected
             }
         }
-        if let verdict = verdicts.first(where: { $0.contract == id }) {
+        if let verdict = verdict(of: id) {
             if case .unsupported(let what) = verdict.outcome, what.utf8.starts(with: "conn ".utf8) {
                 return .modeMismatch
             }
             return .contractRejected
         }
-        guard let row = publication.state?.contract(id) else { return .contractUnknown }
+        guard let row = context.state?.contract(id) else { return .contractUnknown }
         switch row.phase {
         case .deleted(.expired, _): return .contractExpired
         case .deleted: return .contractDeleted
         case .created(let spec), .grace(let spec, _):
-            guard spec.gateways.contains(publication.node) else { return .nodeNotNamed }
+            guard spec.gateways.contains(context.node) else { return .nodeNotNamed }
             if now < spec.notBefore { return .contractNotStarted }
             if now >= spec.notAfter { return .contractExpired }
             let isBackend = spec.backends.contains { $0.target == .key(key) }

@@ -23,8 +23,6 @@ struct RouteKey: Hashable, Sendable {
 /// A contract as the gateway serves it; immutable, shared by its routes.
 final class ServedContract: Sendable {
     let id: Identifier
-    /// Place in the index's list; a loop keeps its counters in the same order.
-    let slot: Int
     let version: Int64
     let mode: RouteMode
     let conn: ConnectionMode
@@ -40,43 +38,38 @@ final class ServedContract: Sendable {
     let periodLimit: SharedUsage.Limit?
     /// The live window of the contract; everything when it is not known.
     let window: Range<Timestamp>
-    /// Seconds by which the local clock is known to be behind.
-    private let clockLag: Int64
-    /// Time from which the verified state is too old for this contract.
-    let staleFrom: Timestamp
+    /// Age of the verified state in seconds above which it is too old for this contract.
+    let longestAge: Int64
 
-    init(_ route: Route, slot: Int, keys: Set<PublicKey>, publication: Publication) {
+    init(_ source: ContractRoutes) {
+        var keys: Set<PublicKey> = []
+        for backend in source.routes.flatMap(\.backends) {
+            if case .key(let key) = backend.target { keys.insert(key) }
+        }
         self.keys = keys
-        id = route.contract
-        self.slot = slot
+        let route = source.routes[0]
+        id = source.contract
         version = route.version
         mode = route.mode
         conn = route.conn
-        isSuspendedByLaw = publication.suspendedByLaw.contains(route.contract)
+        isSuspendedByLaw = source.isSuspendedByLaw
         drain = route.drain
         conns = route.limits.conns
         connRate = route.limits.connRate
         bps = route.limits.bps
-        let window = publication.windows[route.contract] ?? 0..<Timestamp.max
-        self.window = window
+        window = source.window
         if let bytes = route.limits.bytesPeriod, let period = route.limits.period {
             periodLimit = SharedUsage.Limit(bytes: bytes, period: max(1, period), start: window.lowerBound)
         } else {
             periodLimit = nil
         }
-        let bound = min(route.maxStale, Freshness.drainsEverythingAfter)
-        clockLag = publication.freshness.clockLag
-        staleFrom = publication.freshness.quorumTime.map { $0 + bound } ?? Timestamp.max
+        longestAge = min(route.maxStale, Freshness.drainsEverythingAfter)
     }
 
-    /// Whether its window has not begun.
-    func isBefore(_ now: Timestamp) -> Bool { now + clockLag < window.lowerBound }
-
-    /// Why the contract serves nobody at a time; nil when it serves.
-    func refusal(at now: Timestamp) -> VisitorRefusal? {
-        let now = now + clockLag
-        if !window.contains(now) { return .ended }
-        if now > staleFrom { return .stale }
+    /// Why the contract serves nobody at a time, with a state of this freshness; nil when it serves.
+    func refusal(at now: Timestamp, _ freshness: Freshness) -> VisitorRefusal? {
+        if !window.contains(now + freshness.clockLag) { return .ended }
+        if let age = freshness.age(at: now), age > longestAge { return .stale }
         switch mode {
         case .serve: return nil
         case .grace: return .grace
@@ -95,13 +88,10 @@ final class ServedRoute: Sendable {
     let backends: [(key: PublicKey, weight: Int64)]
     /// Workloads that the gateway dials, of an overlay contract.
     let overlay: [OverlayBackend]
-    /// Index over the routes of this table, for what loops keep beside them.
-    let slot: Int
 
-    init(_ route: Route, contract: ServedContract, slot: Int) {
+    init(_ route: Route, contract: ServedContract) {
         self.route = route
         self.contract = contract
-        self.slot = slot
         key = RouteKey(route)
         backends = route.backends.compactMap { backend in
             if case .key(let key) = backend.target { return (key, backend.weight) }

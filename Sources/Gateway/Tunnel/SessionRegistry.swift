@@ -1,22 +1,40 @@
 internal import Contracts
 
-/// The sessions of one loop by contract, and what the other loops have. Loop-owned.
+/// The sessions of one loop by contract and key, and what the other loops have. Loop-owned.
+///
+/// Loops tell each other of a session when it joins, changes or leaves, and once a second how many streams it carries: that
+/// is all that choosing an agent needs, so a new stream asks no other thread.
 final class SessionRegistry {
     /// A session of another loop, as far as this one must know it.
-    private struct Remote {
+    struct Remote {
         let loop: Int
         let key: PublicKey
         let contracts: Set<Identifier>
+        let unhealthy: Set<SessionBackend>
+        /// As of about a second ago.
+        var streams: Int
+
+        func isHealthy(_ backend: SessionBackend) -> Bool { unhealthy.isEmpty || !unhealthy.contains(backend) }
+    }
+
+    private struct Own {
+        let session: TunnelSession
+        var contracts: Set<Identifier>
+        var toldStreams = 0
     }
 
     private let loop: Loop
     private let index: Int
     private let group: SessionGroup
-    private(set) var sessions: [TunnelSession] = []
+    private var own: [ObjectIdentifier: Own] = [:]
+    private var byKey: [PublicKey: [TunnelSession]] = [:]
     private var byContract: [Identifier: [TunnelSession]] = [:]
     private var remotes: [UInt64: Remote] = [:]
     /// Tokens of this loop's sessions.
     let desk: DataDesk
+    private var remotesByContract: [Identifier: Set<UInt64>] = [:]
+    /// Told of a contract whose number of sessions anywhere became zero, or is zero no more.
+    var onPresence: ((Identifier, Bool) -> Void)?
 
     /// `index` is the loop's place in the group.
     init(loop: Loop, index: Int = 0, group: SessionGroup = SessionGroup()) {
@@ -28,23 +46,22 @@ final class SessionRegistry {
 
     // MARK: Asking
 
+    /// Sessions of this loop.
+    var sessions: [TunnelSession] { own.values.map(\.session) }
+
     /// Sessions of this loop that may take a stream of the contract, for the caller to balance over.
     func sessions(for contract: Identifier) -> [TunnelSession] {
         byContract[contract] ?? []
     }
 
-    /// Another loop that has a session for the contract with one of the keys: hand the accepted descriptor to it.
-    func loop(for contract: Identifier, backendKeys: [PublicKey]) -> Int? {
-        for remote in remotes.values
-        where remote.contracts.contains(contract) && backendKeys.contains(remote.key) {
-            return remote.loop
-        }
-        return nil
+    /// Sessions of other loops for the contract: to use one, hand the accepted descriptor to its loop.
+    func remotes(for contract: Identifier) -> [Remote] {
+        remotesByContract[contract]?.compactMap { remotes[$0] } ?? []
     }
 
-    /// Sessions anywhere in the process that serve the contract.
-    func sessionCount(for contract: Identifier) -> Int {
-        (byContract[contract]?.count ?? 0) + remotes.values.count { $0.contracts.contains(contract) }
+    /// Whether a session anywhere in the process serves the contract.
+    func isServed(_ contract: Identifier) -> Bool {
+        byContract[contract] != nil || remotesByContract[contract] != nil
     }
 
     /// Hands a data connection to the session that its token belongs to, on whatever loop that is. False, and the descriptor is the
@@ -71,48 +88,99 @@ final class SessionRegistry {
             slot: session.slot,
             before: session.order
         )
-        sessions.append(session)
-        for contract in session.contracts { byContract[contract, default: []].append(session) }
+        own[ObjectIdentifier(session)] = Own(session: session, contracts: [])
+        byKey[session.key, default: []].append(session)
+        list(session, session.contracts)
         announce(session)
     }
 
-    /// The session's contracts changed.
+    /// The session's contracts, or what its agent says of their backends, changed.
     func changed(_ session: TunnelSession) {
-        unlist(session)
-        for contract in session.contracts { byContract[contract, default: []].append(session) }
+        guard own[ObjectIdentifier(session)] != nil else { return }
+        list(session, session.contracts)
         announce(session)
     }
 
     func leave(_ session: TunnelSession) {
-        sessions.removeAll { $0 === session }
-        unlist(session)
+        list(session, [])
+        own[ObjectIdentifier(session)] = nil
+        byKey[session.key]?.removeAll { $0 === session }
+        if byKey[session.key]?.isEmpty == true { byKey[session.key] = nil }
         let order = session.order
-        group.tellOthers(than: index) { $0.remotes[order] = nil }
+        group.tellOthers(than: index) { $0.set(order, nil) }
     }
 
-    private func unlist(_ session: TunnelSession) {
-        for (contract, listed) in byContract where listed.contains(where: { $0 === session }) {
-            let rest = listed.filter { $0 !== session }
-            byContract[contract] = rest.isEmpty ? nil : rest
+    private func list(_ session: TunnelSession, _ contracts: Set<Identifier>) {
+        let id = ObjectIdentifier(session)
+        let before = own[id]?.contracts ?? []
+        own[id]?.contracts = contracts
+        for contract in before.subtracting(contracts) {
+            byContract[contract]?.removeAll { $0 === session }
+            if byContract[contract]?.isEmpty == true { byContract[contract] = nil }
+            if !isServed(contract) { onPresence?(contract, false) }
         }
-    }
-
-    private func announce(_ session: TunnelSession) {
-        let remote = Remote(loop: index, key: session.key, contracts: session.contracts)
-        let (order, instance, slot) = (session.order, session.instance, session.slot)
-        group.tellOthers(than: index) { registry in
-            registry.remotes[order] = remote
-            registry.supersede(key: remote.key, instance: instance, slot: slot, before: order)
+        for contract in contracts.subtracting(before) {
+            let wasServed = isServed(contract)
+            byContract[contract, default: []].append(session)
+            if !wasServed { onPresence?(contract, true) }
         }
     }
 
     private func supersede(key: PublicKey, instance: String, slot: Int64, before order: UInt64) {
-        for session in sessions where session.key == key && session.order < order {
+        for session in byKey[key] ?? [] where session.order < order {
             if session.instance != instance {
                 session.goAway(.superseded, drain: .seconds(10), "Another agent with the same key took over")
             } else if session.slot == slot {
                 session.goAway(.superseded, drain: .zero, "A newer connection took this slot")
             }
+        }
+    }
+
+    // MARK: Other loops
+
+    private func announce(_ session: TunnelSession) {
+        let remote = Remote(
+            loop: index,
+            key: session.key,
+            contracts: session.contracts,
+            unhealthy: session.unhealthy,
+            streams: session.activeStreams
+        )
+        let (order, instance, slot) = (session.order, session.instance, session.slot)
+        group.tellOthers(than: index) { registry in
+            registry.set(order, remote)
+            registry.supersede(key: remote.key, instance: instance, slot: slot, before: order)
+        }
+    }
+
+    private func set(_ order: UInt64, _ remote: Remote?) {
+        let before = remotes[order]?.contracts ?? []
+        let after = remote?.contracts ?? []
+        remotes[order] = remote
+        for contract in before.subtracting(after) {
+            remotesByContract[contract]?.remove(order)
+            if remotesByContract[contract]?.isEmpty == true { remotesByContract[contract] = nil }
+            if !isServed(contract) { onPresence?(contract, false) }
+        }
+        for contract in after.subtracting(before) {
+            let wasServed = isServed(contract)
+            remotesByContract[contract, default: []].insert(order)
+            if !wasServed { onPresence?(contract, true) }
+        }
+    }
+
+    /// About once a second: tells the other loops how busy the sessions of this one are.
+    func tellStreams() {
+        guard group.hasOthers else { return }
+        var news: [(order: UInt64, streams: Int)] = []
+        for (id, one) in own where one.session.activeStreams != one.toldStreams {
+            own[id]?.toldStreams = one.session.activeStreams
+            news.append((one.session.order, one.session.activeStreams))
+        }
+        guard !news.isEmpty else { return }
+        let told = news
+        group.tellOthers(than: index) { registry in
+            for (order, streams) in told { registry.remotes[order]?.streams = streams }
         }
     }
 }
@@ -126,6 +194,9 @@ final class SessionGroup: Sendable {
     func set(_ registries: [LoopBound<SessionRegistry>]) {
         state.withLock { $0.registries = registries }
     }
+
+    /// Whether there is more than one loop.
+    var hasOthers: Bool { state.withLock { $0.registries.count > 1 } }
 
     func nextOrder() -> UInt64 {
         state.withLock {

@@ -69,6 +69,7 @@ final class TunnelServer {
     var arrivals = Arrivals()
     private var greetings: [ObjectIdentifier: Greeting] = [:]
     private var sessions: [ObjectIdentifier: TunnelSession] = [:]
+    var naming = SessionNames()
 
     /// Starts accepting on the socket, which other loops may share. `context` is the tunnel context of role server.
     init(
@@ -97,9 +98,14 @@ final class TunnelServer {
     /// Sessions that said HELLO, joined or not.
     var allSessions: [TunnelSession] { Array(sessions.values) }
 
-    /// The routing snapshot of this loop changed: every session is judged again.
+    /// The routing snapshot of this loop changed, or time went on: every session is judged again.
     func tableChanged() {
         for session in allSessions { session.tableChanged() }
+    }
+
+    /// Some contracts changed: the sessions that name them are judged again.
+    func tableChanged(_ contracts: Set<Identifier>) {
+        for session in naming.naming(contracts) { session.tableChanged() }
     }
 
     var isAccepting: Bool { acceptor != nil }

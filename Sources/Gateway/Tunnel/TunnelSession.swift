@@ -42,6 +42,8 @@ final class TunnelSession: MuxDelegate {
     var claims: [Identifier: UsageStatement] = [:]
     /// This gateway.
     let node: Identifier
+    /// What the agent's own checks say is down.
+    private(set) var unhealthy: Set<SessionBackend> = []
     /// Order in which the sessions of all loops joined.
     var order: UInt64 = 0
 
@@ -51,14 +53,8 @@ final class TunnelSession: MuxDelegate {
     private let mux: Mux
     private weak var server: TunnelServer?
     private var named: [Identifier] = []
-    private var unhealthy: Set<Backend> = []
     private var hasJoined = false
     private var wasAdmitted = false
-
-    private struct Backend: Hashable {
-        let contract: Identifier
-        let expose: String
-    }
 
     /// Takes over an established mux whose peer key the caller checked for form.
     init(mux: Mux, key: PublicKey, peer: SocketAddress?, server: TunnelServer) {
@@ -76,9 +72,7 @@ final class TunnelSession: MuxDelegate {
     var isOpen: Bool { mux.isOpen }
 
     /// False while the agent's own checks say that the exposure's backend is down.
-    func isHealthy(contract: Identifier, expose: String) -> Bool {
-        unhealthy.isEmpty || !unhealthy.contains(Backend(contract: contract, expose: expose))
-    }
+    func isHealthy(_ backend: SessionBackend) -> Bool { unhealthy.isEmpty || !unhealthy.contains(backend) }
 
     /// Opens a stream for a visitor. Nil when the session does not serve the contract, drains or is over. The caller asked
     /// the routing index for a permit just before.
@@ -158,7 +152,7 @@ final class TunnelSession: MuxDelegate {
             )
         }
         mux.clearDeadline()
-        named = hello.contracts
+        name(hello.contracts)
         instance = hello.instance
         slot = hello.slot
         slots = hello.slots
@@ -178,34 +172,41 @@ final class TunnelSession: MuxDelegate {
         }
         // It gave way, perhaps to a newer one, and does not come back by naming contracts anew.
         guard !isDraining else { return }
-        named = hello.contracts
+        name(hello.contracts)
         // What is not named any more is not checked any more; named again, it begins as healthy.
         unhealthy = unhealthy.filter { named.contains($0.contract) }
         judge(answer: .update)
+    }
+
+    private func name(_ contracts: [Identifier]) {
+        server?.naming.move(self, from: named, to: contracts)
+        named = contracts
     }
 
     private func health(_ payload: [UInt8]) {
         guard let items = (try? JSONValue(canonical: payload))?["backends"]?.asArray else {
             return refuse("HEALTH is malformed")
         }
+        let before = unhealthy
         for item in items {
             guard let contract = item["contract"]?.asString.flatMap({ Identifier(hex: $0) }),
                 let expose = item["expose"]?.asString, let isFine = item["ok"]?.asBoolean
             else { return refuse("HEALTH is malformed") }
             guard named.contains(contract) else { continue }
-            let backend = Backend(contract: contract, expose: expose)
+            let backend = SessionBackend(contract: contract, expose: expose)
             if isFine {
                 unhealthy.remove(backend)
             } else if unhealthy.count < 4096 {
                 unhealthy.insert(backend)
             }
         }
+        if hasJoined, unhealthy != before { server?.registry.changed(self) }
         server?.authority.sessionsChanged()
     }
 
     // MARK: Admission
 
-    /// The routing snapshot changed: tells the agent what is new, ends the session when nothing is left of it.
+    /// A contract that it names changed: tells the agent what is new, ends the session when nothing is left of it.
     func tableChanged() {
         guard !instance.isEmpty, !isDraining, mux.isOpen else { return }
         judge(answer: nil)
@@ -266,6 +267,13 @@ final class TunnelSession: MuxDelegate {
         isDraining = true
         leave()
         lines.end()
+        name([])
         server?.sessionEnded(self, end)
     }
+}
+
+/// What an agent's health checks speak of: one exposure of a contract.
+struct SessionBackend: Hashable, Sendable {
+    let contract: Identifier
+    let expose: String
 }

@@ -14,8 +14,10 @@ extension Gateway {
 
     func meters(of state: State) -> [ContractMeter] {
         var meters = state.restored
-        for (id, shared) in state.contracts {
-            meters[id] = ContractMeter(contract: id, totals: shared.usage.totals, period: shared.usage.period)
+        core.contracts.withLock { contracts in
+            for (id, shared) in contracts {
+                meters[id] = ContractMeter(contract: id, totals: shared.usage.totals, period: shared.usage.period)
+            }
         }
         return meters.values.sorted { $0.contract < $1.contract }
     }
@@ -46,8 +48,8 @@ extension Gateway {
     public func forgetMeters(of contracts: Set<Identifier>) {
         core.usageDesk.forget(contracts)
         state.withLock { state in
-            for id in contracts where state.index?.slots[id] == nil {
-                state.contracts[id] = nil
+            for id in contracts where state.index.contract(id) == nil {
+                core.contracts.withLock { $0[id] = nil }
                 state.restored[id] = nil
             }
         }

@@ -12,10 +12,10 @@ extension Gateway {
         )
     }
 
-    private func usage(_ meters: [ContractMeter], _ index: RoutingIndex?) -> JSONValue {
+    private func usage(_ meters: [ContractMeter], _ index: RoutingIndex) -> JSONValue {
         let node = core.configuration.node
         let signed = Dictionary(grouping: agentStatements, by: \.statement.subject.contract)
-        let state = index?.publication.state
+        let state = index.context.state
         let contracts = meters.map { meter -> JSONValue in
             var object: JSONObject = [
                 "contract": .string(meter.contract.hex), "gateway": .object(meter.totals.members),

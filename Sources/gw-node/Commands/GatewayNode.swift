@@ -24,6 +24,9 @@ actor GatewayNode {
     var verified: VerifiedState?
     private var nextChange: Timestamp?
     private var lastWanted: [Identifier: DesiredStatus] = [:]
+    /// What `lastWanted` was made of.
+    private var wantedVersion: Int64 = -1
+    private var wantedRunning: Set<Identifier> = []
     private var lastComplaint: String?
     private var isHalted = false
 
@@ -143,11 +146,10 @@ actor GatewayNode {
             isHalted = false
             if wasHalted { logger.notice("the ledger is followed again") }
         }
-        let publication = Publication(
-            state: verified.state,
-            node: node,
+        nextChange = gateway.apply(
+            verified.state,
             at: now,
-            freshness: .init(
+            .init(
                 quorumTime: verified.quorumTime,
                 halt: halt,
                 clockLag: verified.clockLag,
@@ -157,8 +159,6 @@ actor GatewayNode {
                 }
             )
         )
-        gateway.apply(publication)
-        nextChange = publication.nextChange
     }
 
     /// What about the node's entry on the ledger keeps this process from being that gateway; nil when all is well.
@@ -192,8 +192,20 @@ actor GatewayNode {
             reporter = fresh
             reporters.continuation.yield(fresh)
         }
+        // A table may have a hundred thousand contracts, so what did not change is not made again.
+        let (version, running) = (gateway.conditionsVersion, await gateway.runningContracts())
+        if version != wantedVersion || running != wantedRunning {
+            wantedVersion = version
+            wantedRunning = running
+            lastWanted = wanted(await gateway.conditions(), running)
+        }
+        await reporter?.wantUsage(usageSamples, every: .seconds(settings.file.usage.reportSeconds))
+        await reporter?.want(lastWanted, at: verified.size)
+    }
+
+    private func wanted(_ conditions: [RouteCondition], _ running: Set<Identifier>) -> [Identifier: DesiredStatus] {
         var wanted: [Identifier: DesiredStatus] = [:]
-        for condition in await gateway.conditions() {
+        for condition in conditions {
             wanted[condition.contract] = DesiredStatus(
                 version: condition.version,
                 state: condition.state,
@@ -203,12 +215,8 @@ actor GatewayNode {
             )
         }
         // A contract that ended is stopped when its last stream has ended, and reported then.
-        for contract in await gateway.runningContracts() where wanted[contract] == nil {
-            wanted[contract] = lastWanted[contract]
-        }
-        lastWanted = wanted
-        await reporter?.wantUsage(usageSamples, every: .seconds(settings.file.usage.reportSeconds))
-        await reporter?.want(wanted, at: verified.size)
+        for contract in running where wanted[contract] == nil { wanted[contract] = lastWanted[contract] }
+        return wanted
     }
 
     private func report() async {
