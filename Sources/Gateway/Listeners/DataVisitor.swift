@@ -26,7 +26,7 @@ final class DataVisitor: TicketHolder, StreamOwner {
         _ front: Front,
         ahead: [UInt8],
         describe: (inout StreamOpen) -> Void,
-        retry: @escaping @Sendable (Front, Int32) -> Void
+        retry: @escaping @Sendable (Front, Int32, Visitor) -> Void
     ) {
         let leg = Leg(adopting: descriptor, loop: front.loop)
         let holder = DataVisitor(leg, front)
@@ -34,7 +34,8 @@ final class DataVisitor: TicketHolder, StreamOwner {
         case .opened(let stream, let ticket):
             holder.begin(leg, stream, ticket, visitor.proxyHeader(permit.route.route.proxy) + ahead)
         case .elsewhere(let place):
-            front.hand(over: leg.release(), to: place, retry)
+            let next = visitor.passedOn(to: place.agent)
+            front.hand(over: leg.release(), to: place.loop) { front, descriptor in retry(front, descriptor, next) }
         case .refused(let refusal):
             front.count(refusal, permit.route.contract)
             holder.end(nil)

@@ -221,7 +221,13 @@ struct StreamOpen: Equatable, Sendable {
         self.port = port
     }
 
+    /// Nil for anything malformed.
     init?(_ payload: [UInt8]) {
+        if let open = StreamOpen(plain: payload) { self = open } else { self.init(general: payload) }
+    }
+
+    /// Reads any canonical JSON.
+    init?(general payload: [UInt8]) {
         guard let object = (try? JSONValue(canonical: payload))?.asObject,
             let contract = object["contract"]?.asString.flatMap({ Identifier(hex: $0) }),
             let expose = object["expose"]?.asString,
@@ -243,18 +249,6 @@ struct StreamOpen: Equatable, Sendable {
         sni = object["sni"]?.asString
         host = object["host"]?.asString
         port = object["port"]?.asInteger
-    }
-
-    var payload: [UInt8] {
-        // Names in ascending order, so that each goes in at the end.
-        var members: [(String, JSONValue)] = [("contract", .string(contract.hex)), ("expose", .string(expose))]
-        if let host { members.append(("host", .string(host))) }
-        members.append(("kind", .string(kind)))
-        if let local { members.append(("local", .string(local))) }
-        members.append(("peer", .string(peer)))
-        if let port { members.append(("port", .integer(port))) }
-        if let sni { members.append(("sni", .string(sni))) }
-        return JSONObject(members: members).canonical
     }
 }
 
