@@ -132,16 +132,24 @@ let package = Package(
     ]
 )
 
-// The benchmark of the ledger sees more of it than a library shows, so it is a target here, built only when asked for.
+// The benchmarks see more than a program of the outside may, so they are targets here, built only when asked for.
 if Context.environment["WEBGW_BENCHMARKS"] != nil {
+    let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
     package.targets.append(
         .executableTarget(
             name: "ledger-bench",
-            dependencies: [
-                "Contracts", "Ledger", crypto, .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
+            dependencies: ["Contracts", "Ledger", crypto, arguments],
             path: "Benchmarks/ledger",
             exclude: ["post.c", "compare.py"],
+            swiftSettings: settings
+        )
+    )
+    package.targets.append(
+        .executableTarget(
+            name: "gateway-bench",
+            dependencies: ["Contracts", "Gateway", logging, arguments],
+            path: "Benchmarks/gateway",
+            exclude: ["sessions.c"],
             swiftSettings: settings
         )
     )

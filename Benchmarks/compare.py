@@ -5,7 +5,11 @@ Everything listens on 127.0.0.1 inside a private network namespace with the same
 every figure is taken in turn, A B C A B C, and the medians and the ratios of medians are printed. CPU that other
 programs used during a measurement is recorded as `foreign` (in cores); a disturbed measurement is repeated.
 
-  compare.py --gw-node FILE --work DIR [--runs 5] [--secs 2] [--idle 5000] [--only http,cps,bulk,idle,ping] [--json]
+  compare.py --gw-node FILE --work DIR [--runs 5] [--secs 2] [--idle 5000] [--json]
+             [--only http,cps,bulk,idle,ping,latency,loops,stalled]
+
+latency: one stream over a path that is 50 ms long each way. loops: a gateway with two loops beside one with one. stalled: eight
+streams, alone and beside one whose visitor stopped reading. These three are of WebGW alone, and measured when they are named.
 """
 import argparse
 import json
@@ -172,16 +176,19 @@ class Ssh:
 
 class WebGW:
     label = "WebGW, reverse-tls, two hops"
+    ledger_port, tunnel, tunnel_bind, public, loops, folder = LEDGER, TUNNEL, TUNNEL, PORTS["webgw"], 1, "webgw"
 
     def start(self, options):
-        work = f"{options.work}/webgw"
+        work = f"{options.work}/{self.folder}"
+        LEDGER = self.ledger_port
         self.ledger = None
         if not os.path.exists(f"{work}/ready"):
             shutil.rmtree(work, ignore_errors=True)
             os.makedirs(work)
         script = os.path.join(HERE, "webgw-up.sh")
-        environment = {**os.environ, "GW_NODE": options.gw_node, "LEDGER_PORT": str(LEDGER), "TUNNEL_PORT": str(TUNNEL),
-                       "PUBLIC_PORT": str(PORTS["webgw"]), "ORIGIN_PORT": str(ORIGIN)}
+        environment = {**os.environ, "GW_NODE": options.gw_node, "LEDGER_PORT": str(LEDGER), "TUNNEL_PORT": str(self.tunnel),
+                       "PUBLIC_PORT": str(self.public), "ORIGIN_PORT": str(ORIGIN), "LOOPS": str(self.loops),
+                       "TUNNEL_BIND": str(self.tunnel_bind)}
         self.ledger = Process([options.gw_node, "ledger", "serve", f"{work}/ledger", "--dev", "--listen",
                                f"127.0.0.1:{LEDGER}"], work, "ledger") if os.path.exists(f"{work}/ready") else None
         if not self.ledger:
@@ -200,12 +207,31 @@ class WebGW:
             self.ledger.stop()
 
 
+class Distant(WebGW):
+    label = "WebGW, agent 100 ms away"
+    ledger_port, tunnel, tunnel_bind, public, folder = 18310, 18210, 18211, 18112, "distant"
+
+    def start(self, options):
+        self.path = Process([options.load, "delay", str(self.tunnel), str(self.tunnel_bind), "50"], options.work, "path")
+        super().start(options)
+
+    def stop(self):
+        super().stop()
+        self.path.stop()
+
+
+class TwoLoops(WebGW):
+    label = "WebGW, gateway with two loops"
+    ledger_port, tunnel, tunnel_bind, public, loops, folder = 18320, 18220, 18220, 18122, 2, "loops"
+
+
 PEERS = {"haproxy": Haproxy, "ssh": Ssh, "webgw": WebGW}
 
 
 class Running:
-    def __init__(self, name, options):
-        self.name, self.port, self.peer = name, PORTS[name], PEERS[name]()
+    def __init__(self, name, options, kind=None):
+        self.name, self.peer = name, (kind or PEERS[name])()
+        self.port = getattr(self.peer, "public", None) or PORTS[name]
         self.peer.start(options)
         wait_for_port(self.port)
         self.wait_for_answer(options)
@@ -249,8 +275,8 @@ def wrk(running, options, close):
             "errors": sum(map(int, errors.groups())) if errors else 0}
 
 
-def bulk(running, options, streams, direction):
-    process = subprocess.Popen([options.load, "bulk", str(running.port), str(streams), direction, "0.4",
+def bulk(running, options, streams, direction, warm=0.4):
+    process = subprocess.Popen([options.load, "bulk", str(running.port), str(streams), direction, str(warm),
                                 str(options.secs)], stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
     before = cpu_seconds(running.pids)
@@ -358,6 +384,69 @@ def run(options):
     return figures
 
 
+# ---- WebGW by itself: each returns a dictionary of numbers, medians where there are several runs
+
+def latency(options):
+    peer = Running("webgw", options, Distant)
+    try:
+        figures = {}
+        for direction in ("down", "up"):
+            rows = [measured(peer, options, lambda: bulk(peer, options, 1, direction, warm=3)) for _ in range(options.runs)]
+            figures[f"{direction}_gbit_s"] = round(8 * statistics.median(row["value"] for row in rows), 3)
+            figures[f"{direction}_foreign"] = statistics.median(row["foreign"] for row in rows)
+        return figures
+    finally:
+        peer.stop()
+
+
+def loops(options):
+    peers = {"one": Running("webgw", options, WebGW), "two": Running("webgw", options, TwoLoops)}
+    try:
+        figures = {}
+        for what, function in (("requests", lambda r: wrk(r, options, False)), ("connections", lambda r: wrk(r, options, True)),
+                               ("eight_down", lambda r: bulk(r, options, 8, "down"))):
+            rows = {name: [] for name in peers}
+            for _ in range(options.runs):
+                for name, peer in peers.items():
+                    rows[name].append(measured(peer, options, lambda: function(peer)))
+            middle = {name: statistics.median(row["value"] for row in rows[name]) for name in peers}
+            figures[what] = {"one": round(middle["one"], 3), "two": round(middle["two"], 3),
+                             "two_to_one": round(middle["two"] / middle["one"], 3),
+                             "foreign": max(statistics.median(row["foreign"] for row in rows[name]) for name in peers)}
+        return figures
+    finally:
+        for peer in peers.values():
+            peer.stop()
+
+
+def stalled(options):
+    peer = Running("webgw", options, WebGW)
+    try:
+        rows = {"alone": [], "beside": []}
+        growth = []
+        measured(peer, options, lambda: bulk(peer, options, 8, "down"))
+        for _ in range(options.runs):
+            rows["alone"].append(measured(peer, options, lambda: bulk(peer, options, 8, "down")))
+            before = resident_kib(peer.pids)
+            with socket.socket() as visitor:
+                visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                visitor.connect(("127.0.0.1", peer.port))
+                visitor.sendall(b"GET /bulk HTTP/1.1\r\nHost: a\r\n\r\n")
+                time.sleep(0.5)
+                growth.append(resident_kib(peer.pids) - before)
+                rows["beside"].append(measured(peer, options, lambda: bulk(peer, options, 8, "down")))
+        middle = {name: statistics.median(row["value"] for row in rows[name]) for name in rows}
+        return {"alone_gb_s": round(middle["alone"], 3), "beside_gb_s": round(middle["beside"], 3),
+                "beside_to_alone": round(middle["beside"] / middle["alone"], 3),
+                "growth_kib": statistics.median(growth),
+                "foreign": max(statistics.median(row["foreign"] for row in rows[name]) for name in rows)}
+    finally:
+        peer.stop()
+
+
+OWN = {"latency": latency, "loops": loops, "stalled": stalled}
+
+
 def note(options, name, figure):
     if options.json:
         return
@@ -414,11 +503,16 @@ def main():
     options.origin = Process([options.load, "serve", str(ORIGIN)], options.work, "origin")
     try:
         wait_for_port(ORIGIN)
-        figures = run(options)
+        wanted = options.only.split(",")
+        figures = run(options) if any(name.split("_")[0] in wanted for name in FIGURES) else {}
+        own = {name: function(options) for name, function in OWN.items() if name in wanted}
     finally:
         options.origin.stop()
     if options.json:
-        print(json.dumps({"figures": figures, "ratios": ratios(figures)}, indent=1))
+        print(json.dumps({"figures": figures, "ratios": ratios(figures), "own": own}, indent=1))
+    else:
+        for name, row in own.items():
+            print(f"\n{name}: {json.dumps(row)}")
 
 
 if __name__ == "__main__":

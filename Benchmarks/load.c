@@ -3,6 +3,7 @@
 //   load bulk  PORT N down|up WARM SECS [tls]  N blocking streams, prints S / E marks and one JSON line
 //   load idle  PORT N [tls]                  N kept connections, one request on each; waits for stdin EOF
 //   load ping  PORT N [tls]                  N sequential requests on one connection, prints latency
+//   load delay PORT TARGET MS                passes connections on to TARGET, every byte MS milliseconds late, both ways
 // cc -O2 -pthread -o load load.c -lssl -lcrypto
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -157,6 +158,72 @@ static int ping(int n) {
   qsort(d, n, sizeof *d, cmpd);
   printf("{\"p50_us\":%.1f,\"p99_us\":%.1f}\n", d[n / 2], d[n * 99 / 100]); return 0;
 }
+/* ---------------- delay ---------------- */
+#define RING (64u << 20)
+#define MARKS 65536
+struct hop { int from, to; char *ring; uint64_t head, tail, first, last; struct { double due; uint64_t end; } marks[MARKS];
+  int over; pthread_mutex_t lock; pthread_cond_t change; };
+static double lateness;
+static void *take(void *p) {
+  struct hop *h = p;
+  for (;;) {
+    pthread_mutex_lock(&h->lock);
+    while (h->head - h->tail > RING - BUF || h->last - h->first == MARKS) pthread_cond_wait(&h->change, &h->lock);
+    pthread_mutex_unlock(&h->lock);
+    size_t at = h->head % RING, room = RING - at < BUF ? RING - at : BUF;
+    ssize_t n = recv(h->from, h->ring + at, room, 0);
+    pthread_mutex_lock(&h->lock);
+    if (n > 0) {
+      h->head += n;
+      h->marks[h->last % MARKS].due = now() + lateness; h->marks[h->last % MARKS].end = h->head; h->last++;
+    } else h->over = 1;
+    pthread_cond_signal(&h->change);
+    pthread_mutex_unlock(&h->lock);
+    if (n <= 0) return NULL;
+  }
+}
+static void *give(void *p) {
+  struct hop *h = p;
+  for (;;) {
+    pthread_mutex_lock(&h->lock);
+    while (h->first == h->last && !h->over) pthread_cond_wait(&h->change, &h->lock);
+    if (h->first == h->last) { pthread_mutex_unlock(&h->lock); shutdown(h->to, SHUT_WR); return NULL; }
+    double due = h->marks[h->first % MARKS].due; uint64_t end = h->marks[h->first % MARKS].end;
+    pthread_mutex_unlock(&h->lock);
+    double wait = due - now();
+    if (wait > 0) usleep(wait * 1e6);
+    while (h->tail < end) {
+      size_t at = h->tail % RING, size = end - h->tail < RING - at ? end - h->tail : RING - at;
+      ssize_t n = send(h->to, h->ring + at, size, MSG_NOSIGNAL);
+      if (n <= 0) { shutdown(h->from, SHUT_RDWR); n = size; }
+      pthread_mutex_lock(&h->lock); h->tail += n; pthread_cond_signal(&h->change); pthread_mutex_unlock(&h->lock);
+    }
+    pthread_mutex_lock(&h->lock); h->first++; pthread_cond_signal(&h->change); pthread_mutex_unlock(&h->lock);
+  }
+}
+static void hop(int from, int to) {
+  struct hop *h = calloc(1, sizeof *h);
+  h->from = from; h->to = to; h->ring = malloc(RING);
+  pthread_mutex_init(&h->lock, NULL); pthread_cond_init(&h->change, NULL);
+  pthread_t a, b;
+  if (!h->ring || pthread_create(&a, NULL, take, h) || pthread_create(&b, NULL, give, h)) die("delay");
+}
+static int delay(int port, int target, double milliseconds) {
+  lateness = milliseconds / 1000;
+  int ls = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+  setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  if (bind(ls, (void *)&a, sizeof a) || listen(ls, 64)) die("delay");
+  for (;;) {
+    int in = accept(ls, NULL, NULL), out = socket(AF_INET, SOCK_STREAM, 0);
+    a.sin_port = htons(target);
+    if (in < 0 || connect(out, (void *)&a, sizeof a)) { close(in); close(out); continue; }
+    setsockopt(in, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    hop(in, out); hop(out, in);
+  }
+}
+
 int main(int c, char **v) {
   signal(SIGPIPE, SIG_IGN);
   struct rlimit rl; getrlimit(RLIMIT_NOFILE, &rl); rl.rlim_cur = rl.rlim_max; setrlimit(RLIMIT_NOFILE, &rl);
@@ -167,5 +234,6 @@ int main(int c, char **v) {
   if (!strcmp(v[1], "bulk")) { UP = !strcmp(v[4], "up"); return bulk(atoi(v[3]), atof(v[5]), atof(v[6])); }
   if (!strcmp(v[1], "idle")) return idle(atoi(v[3]));
   if (!strcmp(v[1], "ping")) return ping(atoi(v[3]));
+  if (!strcmp(v[1], "delay")) return delay(PORT, atoi(v[3]), atof(v[4]));
   return 2;
 }

@@ -2,7 +2,8 @@
 # Prepares the benchmark's ledger, gateway and agent through the public commands.
 #   webgw-up.sh init DIR       a new development ledger
 #   webgw-up.sh contract DIR   with the ledger up: farmer, node, user and a contract that leases PUBLIC_PORT
-# Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, ORIGIN_PORT.
+# Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, ORIGIN_PORT; TUNNEL_BIND where the gateway listens elsewhere than agents
+# dial, and LOOPS of the gateway.
 set -eu
 step=$1
 cd "$2"
@@ -44,9 +45,9 @@ ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
 node: { id: "$node", key: node.key }
 state: state-node
 bind:
-  tunnel: ["127.0.0.1:$TUNNEL_PORT"]
+  tunnel: ["127.0.0.1:${TUNNEL_BIND:-$TUNNEL_PORT}"]
   ports: "127.0.0.1"
-loops: 1
+loops: ${LOOPS:-1}
 YAML
 cat >agent.yaml <<YAML
 ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }

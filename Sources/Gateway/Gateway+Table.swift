@@ -31,6 +31,19 @@ extension Gateway {
         }
     }
 
+    /// Why a visitor of a host, at the path `/`, would not be let in now; nil when it would be, and for whether an agent is
+    /// connected it does not look.
+    public func refusal(host: [UInt8], visitor: IPAddress? = nil) -> VisitorRefusal? {
+        let now = core.clock.seconds(at: monotonicNow())
+        let end = host.count
+        return state.withLock { state in
+            switch state.index.permit(host: host.span, 0..<end, path: end..<end, visitor: visitor, at: now) {
+            case .permitted: nil
+            case .refused(let refusal, _): refusal
+            }
+        }
+    }
+
     /// Makes the next index beside the one in force, and puts it in force on every loop.
     private func take(_ context: TableContext, _ change: (inout RoutingIndex, Timestamp) -> TableDiff) {
         let old = state.withLock { $0.index }

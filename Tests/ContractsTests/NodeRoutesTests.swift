@@ -77,7 +77,7 @@ struct NodeRoutesTests {
             let farm = ledger.farm("farm-a", of: farmer)
             for _ in 0..<3 { users.append(ledger.twin()) }
             for _ in 0..<2 { nodes.append(ledger.node(of: farmer, farm: farm)) }
-            for owner in 0..<3 { names.append((ledger.name("n\(owner)", of: users[owner]), owner)) }
+            for owner in 0..<3 { names.append((ledger.name("shop\(owner)", of: users[owner]), owner)) }
             let policy = PolicySetBody(
                 auditorQuorum: 0,
                 auditors: [],
@@ -106,7 +106,7 @@ struct NodeRoutesTests {
             let own = names.filter { $0.owner == owner }
             var exposes: [Expose] = []
             for place in 0..<Int.random(in: 1...3, using: &random) {
-                let host = ["n\(Int.random(in: 0..<4, using: &random)).gw.example.org", "h\(place).example.net"]
+                let host = ["shop\(Int.random(in: 0..<4, using: &random)).gw.example.org", "h\(place).example.net"]
                     .randomElement(using: &random)!
                 let port = UInt16.random(in: 1000...1999, using: &random)
                 exposes.append(
@@ -178,7 +178,7 @@ struct NodeRoutesTests {
 
         private mutating func createName(_ random: inout SeededGenerator) {
             let owner = Int.random(in: 0..<users.count, using: &random)
-            let name = "n\(Int.random(in: 0..<4, using: &random))"
+            let name = "shop\(Int.random(in: 0..<4, using: &random))"
             guard ledger.submit(.nameCreate(NameCreateBody(name: name)), as: users[owner]) == .ok else { return }
             names.append((ledger.last, owner))
         }
@@ -199,7 +199,7 @@ struct NodeRoutesTests {
         private mutating func updateNode(_ random: inout SeededGenerator) {
             let place = Int.random(in: 0..<2, using: &random)
             let domains = [
-                ["gw.example.org"], ["example.org", "gw.example.org"], ["gw.example.org", "n1.gw.example.org"],
+                ["gw.example.org"], ["example.org", "gw.example.org"], ["gw.example.org", "shop1.gw.example.org"],
             ]
             let body = NodeUpdateBody(
                 details: FoldLedger.details(domains: domains.randomElement(using: &random)!),

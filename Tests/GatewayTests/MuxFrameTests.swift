@@ -311,3 +311,40 @@ struct LoopAddressTests {
         #expect(ForwardTarget(text)?.description == text)
     }
 }
+
+@Suite("The delay of the path")
+struct PathDelayTests {
+    private static let millisecond: UInt64 = 1_000_000
+
+    @Test("is the smallest of what PINGs took, from ten milliseconds on, and forgets after ten seconds")
+    func smallest() {
+        var delay = PathDelay()
+        func measure(_ milliseconds: UInt64, at second: UInt64) {
+            let now = second * 1000 * Self.millisecond
+            #expect(delay.ask(now) == now)
+            #expect(delay.ask(now + Self.millisecond) == nil, "one is on its way")
+            delay.hear(now, now + milliseconds * Self.millisecond)
+        }
+        measure(140, at: 1)
+        #expect(delay.roundTrip == 140 * Self.millisecond)
+        measure(100, at: 2)
+        measure(300, at: 3)
+        #expect(delay.roundTrip == 100 * Self.millisecond)
+        measure(200, at: 14)
+        #expect(delay.roundTrip == 200 * Self.millisecond)
+        measure(3, at: 15)
+        #expect(delay.roundTrip == 0)
+    }
+
+    @Test("takes no PONG that it did not ask for, and asks again when none comes")
+    func foreign() {
+        var delay = PathDelay()
+        delay.hear(5, 60_000 * Self.millisecond)
+        #expect(delay.ask(1000) == 1000)
+        delay.hear(999, 60_000 * Self.millisecond)
+        #expect(delay.roundTrip == 0)
+        #expect(delay.ask(6_000 * Self.millisecond) == 6_000 * Self.millisecond)
+        delay.hear(1000, 6_100 * Self.millisecond)
+        #expect(delay.roundTrip == 0)
+    }
+}

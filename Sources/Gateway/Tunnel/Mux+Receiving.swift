@@ -52,7 +52,7 @@ extension Mux {
                 guard let stream = known(id) else { continue }
                 guard stream.credit(count) else { return violate(.flow, "a window beyond its limit") }
             case .ping(let number): stage(number: number, .pong)
-            case .pong: break
+            case .pong(let number): pathDelay.hear(number, loop.now)
             case .control(let type, let id, let payload): control(type, id, payload)
             case .violation(let rule): return violate(.protocolViolation, rule)
             }

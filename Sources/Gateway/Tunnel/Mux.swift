@@ -61,6 +61,7 @@ final class Mux: Handler {
     var grownTotal = 0
     private var roundTripTime: MonotonicNanoseconds = 0
     private var roundTripValue: UInt64 = 0
+    var pathDelay = PathDelay()
     /// What the peer's GOAWAY said.
     var goneAway: SessionEnd?
     /// Window of a new stream, both directions; raised by WELCOME before the first stream.
@@ -214,12 +215,14 @@ final class Mux: Handler {
         return true
     }
 
-    /// Round-trip time of the connection in nanoseconds, asked of the kernel at most ten times a second.
+    /// Round-trip time to the other end in nanoseconds, by the kernel or, where that is longer, by a PING; asked at most ten
+    /// times a second.
     var roundTrip: UInt64 {
         if loop.now &- roundTripTime > 100_000_000 {
             roundTripTime = loop.now
             roundTripValue = UInt64(leg.roundTripMicroseconds) * 1000
+            if let number = pathDelay.ask(loop.now) { stage(number: number, .ping) }
         }
-        return roundTripValue
+        return max(roundTripValue, pathDelay.roundTrip)
     }
 }
