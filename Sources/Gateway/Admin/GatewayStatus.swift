@@ -158,7 +158,9 @@ public struct GatewayStatus: Sendable {
             conditions: Dictionary(uniqueKeysWithValues: conditions.map { ($0.contract, $0) }),
             sessions: sessions,
             periods: shared.compactMapValues { $0.usage.status(at: now) },
-            proofs: Dictionary(uniqueKeysWithValues: index.overlay.map { ($0.key, OverlaySummary($0.value, standings)) })
+            proofs: Dictionary(
+                uniqueKeysWithValues: index.overlay.map { ($0.key, OverlaySummary($0.value, standings)) }
+            )
         )
     }
 
