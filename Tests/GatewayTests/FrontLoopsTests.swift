@@ -38,7 +38,6 @@ struct FrontLoopsTests {
                         ]
                         peer.send(.health, 0, down.canonical)
                     }
-                    // Refused, so that the gateway does not ask another agent.
                     peer.send(.reset, open.stream, [0, 2])
                 }
             }
@@ -57,7 +56,8 @@ struct FrontLoopsTests {
             if front.admitVisitor(descriptor) { front.serveHTTP(descriptor, visitor, []) }
         }
         #expect(isTaken)
-        socket.say("GET / HTTP/1.1\r\nHost: \(FrontWorld.host)\r\nConnection: close\r\n\r\n")
+        // Not to be sent twice, so that the gateway does not ask another agent.
+        socket.say("POST / HTTP/1.1\r\nHost: \(FrontWorld.host)\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
         return await blocking { socket.message()?.status ?? 0 }
     }
 
