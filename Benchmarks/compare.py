@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Measures WebGW's encrypted tunnel beside haproxy (one plaintext TCP hop) and ssh -R (aes128-gcm), in one run.
+"""Measures WebGW's encrypted tunnel beside haproxy (one plaintext TCP hop) and ssh -R (aes128-gcm), and its data
+connections (reverse-raw) beside haproxy with splice forced and without, in one run.
 
 Everything listens on 127.0.0.1 inside a private network namespace with the same congestion control. All peers stay up;
 every figure is taken in turn, A B C A B C, and the medians and the ratios of medians are printed. CPU that other
 programs used during a measurement is recorded as `foreign` (in cores); a disturbed measurement is repeated.
 
   compare.py --gw-node FILE --work DIR [--runs 5] [--secs 2] [--idle 5000] [--json]
-             [--only http,cps,bulk,idle,ping,latency,loops,stalled]
+             [--only http,cps,bulk,idle,ping,raw,latency,loops,stalled]
+
+In the part `raw` a connection begins with a TLS ClientHello, by whose name the gateway finds the exposure; haproxy passes it on.
+What follows is plain text, so that no side's figure is bounded by the load generator's cryptography.
 
 latency: one stream over a path that is 50 ms long each way. loops: a gateway with two loops beside one with one. stalled: eight
 streams, alone and beside one whose visitor stopped reading. These three are of WebGW alone, and measured when they are named.
@@ -25,19 +29,20 @@ import sys
 import time
 
 ORIGIN, LEDGER, TUNNEL, SSHD = 18000, 18300, 18200, 18201
-PORTS = {"haproxy": 18100, "ssh": 18101, "webgw": 18102}
+PORTS = {"haproxy": 18100, "ssh": 18101, "webgw": 18102, "haproxy-splice": 18103, "webgw-raw": 18104}
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 HAPROXY = """global
     maxconn 5500
-    nosplice
+    {splice}
 defaults
     mode tcp
     timeout connect 5s
     timeout client 120s
     timeout server 120s
+    {option}
 listen l
     bind 127.0.0.1:{port}
     server s 127.0.0.1:{origin}
@@ -145,12 +150,18 @@ def wait_for_port(port, seconds=20):
 
 class Haproxy:
     label = "haproxy, TCP, one plaintext hop"
+    name, splice, option = "haproxy", "nosplice", ""
 
     def start(self, options):
-        path = f"{options.work}/haproxy.cfg"
+        path = f"{options.work}/{self.name}.cfg"
         with open(path, "w") as file:
-            file.write(HAPROXY.format(port=PORTS["haproxy"], origin=ORIGIN))
-        self.processes = [Process(["haproxy", "-f", path, "-db"], options.work, "haproxy")]
+            file.write(HAPROXY.format(port=PORTS[self.name], origin=ORIGIN, splice=self.splice, option=self.option))
+        self.processes = [Process(["haproxy", "-f", path, "-db"], options.work, self.name)]
+
+
+class HaproxySplice(Haproxy):
+    label = "haproxy, TCP, splice forced"
+    name, splice, option = "haproxy-splice", "", "option splice-request\n    option splice-response"
 
 
 class Ssh:
@@ -177,6 +188,7 @@ class Ssh:
 class WebGW:
     label = "WebGW, reverse-tls, two hops"
     ledger_port, tunnel, tunnel_bind, public, loops, folder = LEDGER, TUNNEL, TUNNEL, PORTS["webgw"], 1, "webgw"
+    raw = PORTS["webgw-raw"]
 
     def start(self, options):
         work = f"{options.work}/{self.folder}"
@@ -187,8 +199,8 @@ class WebGW:
             os.makedirs(work)
         script = os.path.join(HERE, "webgw-up.sh")
         environment = {**os.environ, "GW_NODE": options.gw_node, "LEDGER_PORT": str(LEDGER), "TUNNEL_PORT": str(self.tunnel),
-                       "PUBLIC_PORT": str(self.public), "ORIGIN_PORT": str(ORIGIN), "LOOPS": str(self.loops),
-                       "TUNNEL_BIND": str(self.tunnel_bind)}
+                       "PUBLIC_PORT": str(self.public), "RAW_PORT": str(self.raw), "ORIGIN_PORT": str(ORIGIN),
+                       "LOOPS": str(self.loops), "TUNNEL_BIND": str(self.tunnel_bind)}
         self.ledger = Process([options.gw_node, "ledger", "serve", f"{work}/ledger", "--dev", "--listen",
                                f"127.0.0.1:{LEDGER}"], work, "ledger") if os.path.exists(f"{work}/ready") else None
         if not self.ledger:
@@ -207,9 +219,14 @@ class WebGW:
             self.ledger.stop()
 
 
+class WebGWRaw(WebGW):
+    label = "WebGW, reverse-raw, two hops"
+
+
 class Distant(WebGW):
     label = "WebGW, agent 100 ms away"
     ledger_port, tunnel, tunnel_bind, public, folder = 18310, 18210, 18211, 18112, "distant"
+    raw = 18114
 
     def start(self, options):
         self.path = Process([options.load, "delay", str(self.tunnel), str(self.tunnel_bind), "50"], options.work, "path")
@@ -223,15 +240,17 @@ class Distant(WebGW):
 class TwoLoops(WebGW):
     label = "WebGW, gateway with two loops"
     ledger_port, tunnel, tunnel_bind, public, loops, folder = 18320, 18220, 18220, 18122, 2, "loops"
+    raw = 18124
 
 
-PEERS = {"haproxy": Haproxy, "ssh": Ssh, "webgw": WebGW}
+PEERS = {"haproxy": Haproxy, "ssh": Ssh, "webgw": WebGW, "haproxy-splice": HaproxySplice, "webgw-raw": WebGWRaw}
 
 
 class Running:
-    def __init__(self, name, options, kind=None):
+    def __init__(self, name, options, kind=None, hello=False):
         self.name, self.peer = name, (kind or PEERS[name])()
-        self.port = getattr(self.peer, "public", None) or PORTS[name]
+        self.hello = ["hello"] if hello else []
+        self.port = kind.public if kind else PORTS[name]
         self.peer.start(options)
         wait_for_port(self.port)
         self.wait_for_answer(options)
@@ -243,7 +262,7 @@ class Running:
     def wait_for_answer(self, options):
         deadline = time.time() + 20
         while time.time() < deadline:
-            done = subprocess.run([options.load, "idle", str(self.port), "1"], stdin=subprocess.DEVNULL,
+            done = subprocess.run([options.load, "idle", str(self.port), "1"] + self.hello, stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True)
             if done.stdout.startswith('{"open":1'):
                 return
@@ -275,9 +294,17 @@ def wrk(running, options, close):
             "errors": sum(map(int, errors.groups())) if errors else 0}
 
 
+def raw_http(running, options):
+    text = subprocess.run([options.load, "http", str(running.port), "64", str(options.secs), "hello"],
+                          capture_output=True, text=True).stdout
+    result = json.loads(text)
+    return {"value": result["count"] / result["secs"], "units": result["count"], "p50_us": result["p50_us"],
+            "p99_us": result["p99_us"], "errors": result["fails"]}
+
+
 def bulk(running, options, streams, direction, warm=0.4):
     process = subprocess.Popen([options.load, "bulk", str(running.port), str(streams), direction, str(warm),
-                                str(options.secs)], stdout=subprocess.PIPE, text=True)
+                                str(options.secs)] + running.hello, stdout=subprocess.PIPE, text=True)
     process.stdout.readline()
     before = cpu_seconds(running.pids)
     process.stdout.readline()
@@ -341,6 +368,14 @@ FIGURES = {
 }
 
 
+RAW_FIGURES = {
+    "raw_http": ("keep-alive requests/s, 64 connections", "req/s", True, raw_http),
+    "raw_bulk_1_down": FIGURES["bulk_1_down"], "raw_bulk_1_up": FIGURES["bulk_1_up"],
+    "raw_bulk_8_down": FIGURES["bulk_8_down"], "raw_bulk_8_up": FIGURES["bulk_8_up"],
+}
+ALL_FIGURES = {**FIGURES, **RAW_FIGURES}
+
+
 def summary(rows, cpu_scale):
     middle = lambda key: statistics.median(row[key] for row in rows)
     result = {"median": middle("value"), "all": [round(row["value"], 4) for row in rows], "foreign": middle("foreign"),
@@ -351,35 +386,45 @@ def summary(rows, cpu_scale):
     return result
 
 
-def run(options):
-    wanted = [name for name in FIGURES if name.split("_")[0] in options.only.split(",")]
-    figures = {}
-    peers = {name: Running(name, options) for name in PEERS}
+def compare(names, wanted, figures, options, hello=False):
+    """Takes each figure of each peer in turn; the last peer is WebGW."""
+    peers = {name: Running(name, options, hello=hello) for name in names}
     try:
-        for name in [name for name in wanted if name != "idle"]:
+        for name in wanted:
             rows = {peer: [] for peer in peers}
             for peer in peers.values():
-                subprocess.run([options.load, "ping", str(peer.port), "1000"], capture_output=True)
+                subprocess.run([options.load, "ping", str(peer.port), "1000"] + peer.hello, capture_output=True)
             for _ in range(options.runs):
                 for peer in peers.values():
                     rows[peer.name].append(
-                        measured(peer, options, lambda: FIGURES[name][3](peer, options)))
-            scale = 1.0 if name.startswith("bulk") else 1e6
+                        measured(peer, options, lambda: ALL_FIGURES[name][3](peer, options)))
+            scale = 1.0 if "bulk" in name else 1e6
             figures[name] = {peer: summary(rows[peer], scale) for peer in peers}
             note(options, name, figures[name])
     finally:
         for peer in peers.values():
             peer.stop()
+
+
+def run(options):
+    parts = options.only.split(",")
+    wanted = [name for name in FIGURES if name.split("_")[0] in parts]
+    figures = {}
+    tunnels = ["haproxy", "ssh", "webgw"]
+    if wanted:
+        compare(tunnels, [name for name in wanted if name != "idle"], figures, options)
+    if "raw" in parts:
+        compare(["haproxy", "haproxy-splice", "webgw-raw"], RAW_FIGURES, figures, options, hello=True)
     if "idle" in wanted:
-        rows = {peer: [] for peer in PEERS}
+        rows = {peer: [] for peer in tunnels}
         for _ in range(options.runs):  # fresh processes each time: no grown pools
-            for name in PEERS:
+            for name in tunnels:
                 peer = Running(name, options)
                 try:
                     rows[name].append(measured(peer, options, lambda: idle(peer, options), tries=1))
                 finally:
                     peer.stop()
-        figures["idle"] = {peer: summary(rows[peer], 0.0) for peer in PEERS}
+        figures["idle"] = {peer: summary(rows[peer], 0.0) for peer in tunnels}
         note(options, "idle", figures["idle"])
     return figures
 
@@ -450,12 +495,14 @@ OWN = {"latency": latency, "loops": loops, "stalled": stalled}
 def note(options, name, figure):
     if options.json:
         return
-    title, unit, larger, _ = FIGURES[name]
-    print(f"\n{title} [{unit}], {'more' if larger else 'less'} is better")
-    own = figure["webgw"]["median"]
+    title, unit, larger, _ = ALL_FIGURES[name]
+    mode = ", reverse-raw" if name in RAW_FIGURES else ""
+    print(f"\n{title}{mode} [{unit}], {'more' if larger else 'less'} is better")
+    webgw = list(figure)[-1]
+    own = figure[webgw]["median"]
     for peer, row in figure.items():
-        ratio = "" if peer == "webgw" else f"   WebGW is {own / max(row['median'], 1e-9):.2f} of it"
-        cost = "" if name in ("idle",) else (f"   cpu {row['cpu']:.2f} s/GB" if name.startswith("bulk")
+        ratio = "" if peer == webgw else f"   WebGW is {own / max(row['median'], 1e-9):.2f} of it"
+        cost = "" if name in ("idle",) else (f"   cpu {row['cpu']:.2f} s/GB" if "bulk" in name
                                                else f"   cpu {row['cpu']:.1f} us each")
         tail = f"   p99 {row['p99_us'] / 1000:.2f} ms" if "p99_us" in row else ""
         failed = f"   errors {row['errors']}" if row["errors"] else ""
@@ -466,8 +513,9 @@ def note(options, name, figure):
 def ratios(figures):
     result = {}
     for name, figure in figures.items():
-        own = figure["webgw"]
-        for peer in ("haproxy", "ssh"):
+        *others, webgw = figure
+        own = figure[webgw]
+        for peer in others:
             other = figure[peer]
             row = {"value": round(own["median"] / max(other["median"], 1e-9), 3)}
             if name != "idle" and other["cpu"] > 0:
@@ -485,7 +533,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--secs", type=float, default=2)
     parser.add_argument("--idle", type=int, default=5000)
-    parser.add_argument("--only", default="http,cps,bulk,ping,idle")
+    parser.add_argument("--only", default="http,cps,bulk,ping,idle,raw")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.secs = int(options.secs) if options.secs >= 1 else 1

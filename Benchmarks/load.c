@@ -4,6 +4,9 @@
 //   load idle  PORT N [tls]                  N kept connections, one request on each; waits for stdin EOF
 //   load ping  PORT N [tls]                  N sequential requests on one connection, prints latency
 //   load delay PORT TARGET MS                passes connections on to TARGET, every byte MS milliseconds late, both ways
+//   load http  PORT N SECS                   requests one after the other on each of N kept connections, prints one JSON line
+// With `hello` in place of `tls` a connection begins with a TLS ClientHello for raw.gw.bench.example and goes on in plain text: what
+// reads the server name passes it on, and the backend throws it away.
 // cc -O2 -pthread -o load load.c -lssl -lcrypto
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -46,6 +49,11 @@ static void serve_head(struct conn *c) {
     if (r == 0) { drop(c); return; }
     if (r < 0) { if (errno != EAGAIN) drop(c); return; }
     c->n += r; c->head[c->n] = 0;
+    if (c->head[0] == 0x16) {
+      int hello = c->n < 5 ? 5 : 5 + ((unsigned char)c->head[3] << 8 | (unsigned char)c->head[4]);
+      if (c->n < hello) continue;
+      memmove(c->head, c->head + hello, c->n - hello + 1); c->n -= hello;
+    }
     char *e;
     while ((e = strstr(c->head, "\r\n\r\n"))) {
       e[2] = 0;
@@ -98,12 +106,23 @@ static int serve(int port) {
 }
 
 /* ---------------- clients ---------------- */
-static int PORT, TLS, UP; static SSL_CTX *ctx; static atomic_ullong bytes; static atomic_int fails;
+static int PORT, TLS, HELLO, UP; static SSL_CTX *ctx; static atomic_ullong bytes; static atomic_int fails;
+static unsigned char hello[128]; static int hello_len;
+static void make_hello(void) {
+  static const char name[] = "raw.gw.bench.example";
+  int n = sizeof name - 1, i = 0;
+  unsigned char body[] = {0x16, 3, 1, 0, 47 + 9 + n, 1, 0, 0, 43 + 9 + n, 3, 3};
+  memcpy(hello, body, sizeof body); i = sizeof body + 32; // a random of zeros
+  unsigned char rest[] = {0, 0, 2, 0x13, 1, 1, 0, 0, 9 + n, 0, 0, 0, 5 + n, 0, 3 + n, 0, 0, n};
+  memcpy(hello + i, rest, sizeof rest); i += sizeof rest;
+  memcpy(hello + i, name, n); hello_len = i + n;
+}
 static int dial(void) {
   int f = socket(AF_INET, SOCK_STREAM, 0), one = 1;
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   if (connect(f, (void *)&a, sizeof a)) { close(f); return -1; }
   setsockopt(f, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (HELLO && send(f, hello, hello_len, MSG_NOSIGNAL) != hello_len) { close(f); return -1; }
   return f;
 }
 static SSL *tls(int f) { SSL *s = SSL_new(ctx); SSL_set_fd(s, f); SSL_set_tlsext_host_name(s, "localhost"); if (SSL_connect(s) != 1) return NULL; return s; }
@@ -224,16 +243,52 @@ static int delay(int port, int target, double milliseconds) {
   }
 }
 
+struct client { int fd, got; double sent; char b[1024]; };
+static void ask(struct client *k) {
+  static const char q[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  k->got = 0; k->sent = now();
+  if (send(k->fd, q, sizeof q - 1, MSG_NOSIGNAL) != sizeof q - 1) fails++;
+}
+static int http(int n, double secs) {
+  static double d[1 << 22]; int done = 0, e = epoll_create1(0);
+  struct client *all = calloc(n, sizeof *all); struct epoll_event evs[256];
+  for (int i = 0; i < n; i++) {
+    all[i].fd = dial(); if (all[i].fd < 0) { fails++; continue; }
+    fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = all + i}; epoll_ctl(e, EPOLL_CTL_ADD, all[i].fd, &ev);
+    ask(all + i);
+  }
+  double t0 = now(), t = t0;
+  while (t - t0 < secs) {
+    int m = epoll_wait(e, evs, 256, 100); t = now();
+    for (int i = 0; i < m; i++) {
+      struct client *k = evs[i].data.ptr;
+      ssize_t r = recv(k->fd, k->b + k->got, sizeof k->b - 1 - k->got, 0);
+      if (r < 0 && errno == EAGAIN) continue;
+      if (r <= 0) { fails++; epoll_ctl(e, EPOLL_CTL_DEL, k->fd, NULL); close(k->fd); continue; }
+      k->got += r; k->b[k->got] = 0;
+      char *end = strstr(k->b, "\r\n\r\n");
+      if (!end || k->got - (end + 4 - k->b) < 128) continue;
+      if (done < 1 << 22) d[done++] = (t - k->sent) * 1e6;
+      ask(k);
+    }
+  }
+  qsort(d, done, sizeof *d, cmpd);
+  printf("{\"count\":%d,\"secs\":%.4f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"fails\":%d}\n", done, t - t0, done ? d[done / 2] : 0, done ? d[done * 99 / 100] : 0, fails);
+  return 0;
+}
 int main(int c, char **v) {
   signal(SIGPIPE, SIG_IGN);
   struct rlimit rl; getrlimit(RLIMIT_NOFILE, &rl); rl.rlim_cur = rl.rlim_max; setrlimit(RLIMIT_NOFILE, &rl);
   if (c < 3) return 2;
-  PORT = atoi(v[2]); TLS = !strcmp(v[c - 1], "tls");
+  PORT = atoi(v[2]); TLS = !strcmp(v[c - 1], "tls"); HELLO = !strcmp(v[c - 1], "hello");
+  if (HELLO) make_hello();
   if (TLS) { ctx = SSL_CTX_new(TLS_client_method()); SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); }
   if (!strcmp(v[1], "serve")) return serve(PORT);
   if (!strcmp(v[1], "bulk")) { UP = !strcmp(v[4], "up"); return bulk(atoi(v[3]), atof(v[5]), atof(v[6])); }
   if (!strcmp(v[1], "idle")) return idle(atoi(v[3]));
   if (!strcmp(v[1], "ping")) return ping(atoi(v[3]));
   if (!strcmp(v[1], "delay")) return delay(PORT, atoi(v[3]), atof(v[4]));
+  if (!strcmp(v[1], "http")) return http(atoi(v[3]), atof(v[4]));
   return 2;
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Prepares the benchmark's ledger, gateway and agent through the public commands.
 #   webgw-up.sh init DIR       a new development ledger
-#   webgw-up.sh contract DIR   with the ledger up: farmer, node, user and a contract that leases PUBLIC_PORT
-# Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, ORIGIN_PORT; TUNNEL_BIND where the gateway listens elsewhere than agents
-# dial, and LOOPS of the gateway.
+#   webgw-up.sh contract DIR   with the ledger up: farmer, node, user, a contract that leases PUBLIC_PORT, and one of mode
+#                              reverse-raw for raw.gw.bench.example, which is served on RAW_PORT
+# Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, RAW_PORT, ORIGIN_PORT; TUNNEL_BIND where the gateway listens elsewhere than
+# agents dial, and LOOPS of the gateway.
 set -eu
 step=$1
 cd "$2"
@@ -24,7 +25,7 @@ for name in farmer node user agent; do "$GW_NODE" keys new "$name.key" --json >/
     "$GW_NODE" twin create --key farmer.key --state state-farmer $common >/dev/null
     "$GW_NODE" twin create --key user.key --state state-user $common >/dev/null
     farm=$("$GW_NODE" farm create --name bench-farm --key farmer.key --state state-farmer $common | member id)
-    printf '{ kinds: [tcp], modes: [reverse-tls], tcp: [{ from: %s, to: %s }], conns: 100000, bps: 1000000000000 }\n' \
+    printf '{ kinds: [tcp, tls], modes: [reverse-raw, reverse-tls], tcp: [{ from: %s, to: %s }], conns: 100000, bps: 1000000000000 }\n' \
         "$PUBLIC_PORT" "$PUBLIC_PORT" >offer.yaml
     node=$("$GW_NODE" node register --farm "$farm" --node-key node.key --name bench-node --domain gw.bench.example \
         --endpoint "tunnel=127.0.0.1:$TUNNEL_PORT" --offer offer.yaml --key farmer.key --state state-farmer $common |
@@ -39,6 +40,18 @@ limits: { conns: 100000, bps: 1Tbit }
 valid: 30d
 YAML
     contract=$("$GW_NODE" contract create contract.yaml --key user.key --state state-user $common | member id)
+    "$GW_NODE" name reserve raw --key user.key --state state-user $common >/dev/null
+    cat >raw.yaml <<YAML
+gateways: ["$node"]
+conn: reverse-raw
+backends: [ { id: b1, key: agent.key.pub, weight: 100 } ]
+expose:
+  - { id: origin, kind: tls, hosts: [raw.gw.bench.example] }
+names: [raw]
+limits: { conns: 100000, bps: 1Tbit }
+valid: 30d
+YAML
+    raw=$("$GW_NODE" contract create raw.yaml --key user.key --state state-user $common | member id)
 }
 cat >gateway.yaml <<YAML
 ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
@@ -46,6 +59,7 @@ node: { id: "$node", key: node.key }
 state: state-node
 bind:
   tunnel: ["127.0.0.1:${TUNNEL_BIND:-$TUNNEL_PORT}"]
+  https: ["127.0.0.1:$RAW_PORT"]
   ports: "127.0.0.1"
 loops: ${LOOPS:-1}
 YAML
@@ -53,7 +67,9 @@ cat >agent.yaml <<YAML
 ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
 key: agent.key
 state: state-agent
-contracts: { "$contract": { origin: "127.0.0.1:$ORIGIN_PORT" } }
+contracts:
+  "$contract": { origin: "127.0.0.1:$ORIGIN_PORT" }
+  "$raw": { origin: "127.0.0.1:$ORIGIN_PORT" }
 slots: 2
 YAML
 touch ready

@@ -27,6 +27,7 @@ struct ContractCommand: ParsableCommand {
                   expose: [ { id: web, kind: http, tls: none, hosts: [shop.gw.example.org] } ]
                   names: [shop]
                   valid: 90d
+                `conn: reverse-raw` gives the visitors of exposures that are all of kind tls plain connections, for bulk.
 
                 Example:
                   gw-node contract create contract.yaml --key user.key

@@ -20,7 +20,8 @@ struct NodeCommand: ParsableCommand {
             commandName: "register",
             abstract: "Register a gateway: farmer and node sign, and the node's twin is created when absent.",
             discussion: """
-                Without --offer the node offers http, tls and the tcp and udp ports 20000-29999, free of charge.
+                Without --offer the node offers http, tls and the tcp and udp ports 20000-29999, reverse-tls and
+                reverse-raw, free of charge.
 
                 Example:
                   gw-node node register --farm north --node-key node.key --name gw1 --domain gw.example.org \\
