@@ -18,11 +18,11 @@ final class BlockingSocket: Sendable {
         return socket
     }
 
-    /// Listens on a free port of 127.0.0.1.
-    static func listening(_ port: UInt16) throws -> BlockingSocket {
+    /// Listens on a free port of 127.0.0.1, or of another address.
+    static func listening(_ port: UInt16, _ address: String = "127.0.0.1") throws -> BlockingSocket {
         let socket = BlockingSocket(Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
-        guard unsafe withAddress("127.0.0.1", port, { unsafe bind(socket.descriptor, $0, $1) }) == 0,
-            listen(socket.descriptor, 16) == 0
+        guard unsafe withAddress(address, port, { unsafe bind(socket.descriptor, $0, $1) }) == 0,
+            listen(socket.descriptor, 1024) == 0
         else { throw NeverHappened(description: "listen: errno \(errno)") }
         return socket
     }
@@ -54,6 +54,39 @@ final class BlockingSocket: Sendable {
     }
 
     func finish() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// Ends both directions at once; what reads on another thread wakes up.
+    func cut() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// The socket ends with RST when its last user lets go of it.
+    func resetAtEnd() {
+        var value = linger(l_onoff: 1, l_linger: 0)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// Everything up to the end; nil when the connection broke before it.
+    func readToEnd() -> [UInt8]? {
+        var all: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = read(into: &buffer)
+            guard count >= 0 else { return nil }
+            if count == 0 { return all }
+            all += buffer[..<count]
+        }
+    }
+
+    /// Exactly `count` bytes, or fewer when the peer ends or breaks.
+    func read(exactly count: Int) -> [UInt8] {
+        var all: [UInt8] = []
+        while all.count < count {
+            var buffer = [UInt8](repeating: 0, count: min(count - all.count, 64 << 10))
+            let read = read(into: &buffer)
+            guard read > 0 else { break }
+            all += buffer[..<read]
+        }
+        return all
+    }
 
     /// Sends everything back on every connection, and half-closes when the peer did; runs until the process ends.
     static func serveEcho(_ port: UInt16) throws {

@@ -103,7 +103,7 @@ final class Deployment {
             "\(name)-offer.yaml",
             """
             kinds: [http, tcp, tls, udp]
-            modes: [overlay, reverse-tls]
+            modes: [overlay, reverse-raw, reverse-tls]
             tcp: [{ from: \(range.lowerBound), to: \(range.upperBound) }]
             bps: 100Gbit
             udp: [{ from: \(range.lowerBound), to: \(range.upperBound) }]
@@ -179,12 +179,21 @@ final class Deployment {
         expose: [String],
         names: [String] = [],
         limits: String = "{ conns: 10000, bps: 100Gbit }",
+        conn: String = "reverse-tls",
         more: String = ""
     ) async throws -> String {
         let file = "contract-\(UUID().uuidString.prefix(8)).yaml"
         try write(
             file,
-            contractText(agent: agent, gateways: gateways, expose: expose, names: names, limits: limits, more: more)
+            contractText(
+                agent: agent,
+                gateways: gateways,
+                expose: expose,
+                names: names,
+                limits: limits,
+                conn: conn,
+                more: more
+            )
         )
         return try await act(user, ["contract", "create", file]).json()["id"] as? String ?? ""
     }
@@ -195,11 +204,12 @@ final class Deployment {
         expose: [String],
         names: [String] = [],
         limits: String = "{ conns: 10000, bps: 100Gbit }",
+        conn: String = "reverse-tls",
         more: String = ""
     ) -> String {
         """
         gateways: [\(gateways.map { "\"\($0.node)\"" }.joined(separator: ", "))]
-        conn: reverse-tls
+        conn: \(conn)
         backends: [ { id: b1, key: \(agent).key.pub, weight: 100 } ]
         expose:
         \(expose.map { "  - \($0)" }.joined(separator: "\n"))
