@@ -36,8 +36,8 @@ struct Flow {
     private var moved = 0
 
     private static let smallestRead = 16 << 10
-    private static let bulkRead = 64 << 10
-    private static let smallestSplice = 128 << 10
+    private static let bulkRead = 16 << 10
+    private static let smallestSplice = 256 << 10
     private static let largestSplice = 1 << 20
 
     /// Bytes read from the source since this was last asked.
