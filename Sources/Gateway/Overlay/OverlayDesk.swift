@@ -75,7 +75,7 @@ final class OverlayDesk: Handler {
     private func look() {
         let now = loop.now
         // A system that does not tell its addresses keeps those it told before.
-        if !proofs.isEmpty { own.interfaces = HostInterfaces.addresses() ?? own.interfaces }
+        if !proofs.isEmpty, let list = HostInterfaces.list() { own.interfaces = Set(list.map(\.address)) }
         for subject in proofs.keys where own.contains(subject.address) {
             proofs[subject]?.note(.own, at: now, recheck: recheck)
         }

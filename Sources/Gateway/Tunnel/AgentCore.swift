@@ -27,13 +27,16 @@ final class AgentCore {
     var claims: [UsageSubject: UsageStatement] = [:]
     var statements: [UsageSubject: UsageStatement] = [:]
     private var lookups: [String: [([SocketAddress]) -> Void]] = [:]
+    /// Checks of the local services.
+    private var checks: HealthChecks?
 
     init(
         loop: Loop,
         context: TLSContext,
         instance: String,
         configuration: AgentConfiguration,
-        events: AsyncStream<AgentEvent>.Continuation
+        events: AsyncStream<AgentEvent>.Continuation,
+        onHealth: @escaping (HealthNews) -> Void = { _ in }
     ) {
         self.loop = loop
         self.context = context
@@ -44,6 +47,22 @@ final class AgentCore {
         key = configuration.key
         self.events = events
         restore(configuration.usage)
+        checks = HealthChecks(core: self) { [weak self] news in
+            onHealth(news)
+            self?.tell(health: [news])
+        }
+    }
+
+    /// Begins the health checks; on the loop.
+    func startChecks() { checks?.take(contracts) }
+
+    /// What does not work now, for a session that begins.
+    var failedServices: [HealthNews] { checks?.failed ?? [] }
+
+    private func tell(health news: [HealthNews]) {
+        for dialer in dialers.values {
+            for slot in dialer.slots { slot.tell(health: news) }
+        }
     }
 
     /// Named in HELLO, ascending.
@@ -76,6 +95,7 @@ final class AgentCore {
     func update(contracts: [Identifier: [String: ForwardTarget]]) {
         let isChanged = Set(contracts.keys) != Set(self.contracts.keys)
         self.contracts = contracts
+        checks?.take(contracts)
         guard isChanged else { return }
         for dialer in dialers.values {
             for slot in dialer.slots { slot.contractsChanged() }
@@ -87,6 +107,7 @@ final class AgentCore {
             for slot in dialer.slots { slot.stop() }
         }
         dialers = [:]
+        checks?.stop()
     }
 
     func tell(_ endpoint: GatewayEndpoint, _ slot: Int, _ state: AgentEvent.State) {
@@ -226,6 +247,8 @@ final class SlotDialer {
     }
 
     func contractsChanged() { session?.contractsChanged() }
+
+    func tell(health news: [HealthNews]) { session?.tell(health: news) }
 
     /// Ends the slot; the gateway is told.
     func stop() {

@@ -53,6 +53,12 @@ final class AgentSession: MuxDelegate {
         mux.stage(session: .update, hello.payload)
     }
 
+    /// Tells the gateway which local services began to work, or stopped.
+    func tell(health news: [HealthNews]) {
+        guard isWelcome, let mux else { return }
+        for payload in HealthNews.payloads(news) { mux.stage(session: .health, payload) }
+    }
+
     private var hello: Hello {
         Hello(
             contracts: core.contractList,
@@ -85,6 +91,8 @@ final class AgentSession: MuxDelegate {
             isWelcome = true
             mux.initialWindow = Int(welcome.window)
             heard(welcome)
+            // A gateway takes everything to work until it is told otherwise.
+            tell(health: core.failedServices)
         case .update:
             guard let welcome = Welcome(payload) else { return refuse(mux, "UPDATE is malformed") }
             heard(welcome)

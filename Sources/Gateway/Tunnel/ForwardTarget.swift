@@ -7,6 +7,8 @@ public struct ForwardTarget: Hashable, Sendable, CustomStringConvertible {
     }
 
     let place: Place
+    /// How the agent finds out whether the service works; nil for no check.
+    public var check: HealthCheck?
 
     /// Nil for anything that is none of the four forms.
     public init?(_ text: String) {

@@ -8,9 +8,13 @@ public final class TunnelAgent: Sendable {
     /// What happens to the connections, newest 1,024 kept. One reader.
     public let events: AsyncStream<AgentEvent>
 
+    /// Local services that began to work, or stopped, by their health checks, newest 1,024 kept. One reader.
+    public let health: AsyncStream<HealthNews>
+
     private let loop: Loop
     let core: LoopBound<AgentCore>
     private let continuation: AsyncStream<AgentEvent>.Continuation
+    private let news: AsyncStream<HealthNews>.Continuation
     private let ended: AsyncStream<Void>
     private let end: AsyncStream<Void>.Continuation
     private let logger: Logger
@@ -32,17 +36,22 @@ public final class TunnelAgent: Sendable {
         self.continuation = continuation
         self.logger = logger
         (ended, end) = AsyncStream.makeStream(of: Void.self)
+        let (health, news) = AsyncStream.makeStream(of: HealthNews.self, bufferingPolicy: .bufferingNewest(1024))
+        self.health = health
+        self.news = news
         core = LoopBound(
             AgentCore(
                 loop: loop,
                 context: context,
                 instance: instance,
                 configuration: configuration,
-                events: continuation
+                events: continuation,
+                onHealth: { news.yield($0) }
             ),
             on: loop
         )
         loop.start(name: "agent")
+        core.submit { $0.startChecks() }
     }
 
     /// The gateways to keep sessions to, as the verified ledger has them now. Unchanged ones are left alone.
@@ -79,6 +88,7 @@ public final class TunnelAgent: Sendable {
         _ = await loop.run {}
         await loop.stop()
         continuation.finish()
+        news.finish()
         end.finish()
     }
 }

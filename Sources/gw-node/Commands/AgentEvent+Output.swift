@@ -1,6 +1,24 @@
 import Contracts
 import Gateway
 
+/// What an agent's health checks find, as people and programs read it.
+extension HealthNews {
+    /// `{"event":"health","contract","exposure","state","reason"?}` with the states up and down.
+    var json: JSONText {
+        var members: [(String, JSONText)] = [
+            ("event", .string("health")), ("contract", .string(contract.hex)), ("exposure", .string(exposure)),
+            ("state", .string(isHealthy ? "up" : "down")),
+        ]
+        if let reason { members.append(("reason", .string(reason))) }
+        return .object(members)
+    }
+
+    var text: String {
+        "service of \(contract.hex.prefix(12)) \(exposure): \(isHealthy ? "up" : "down")"
+            + (reason.map { " (\($0.withoutControls))" } ?? "")
+    }
+}
+
 /// An agent's news as people and programs read it.
 extension AgentEvent {
     /// `{"event":"session","gateway","slot","state","reason"?}` with the states dialing, serving, refused, going_away, lost.

@@ -9,6 +9,8 @@ struct AgentRunner {
     let key: PublicKey
     let contracts: Set<Identifier>
     let targets: [Identifier: [String: ForwardTarget]]
+    /// Whether the network wall is proven again and again.
+    let isWalled: Bool
     let output: Output
     let logger: Logger
     /// Meters of an earlier run, and where they are kept.
@@ -18,6 +20,7 @@ struct AgentRunner {
         key: SigningKey,
         contracts: [Identifier: [String: ForwardTarget]],
         slots: Int,
+        isWalled: Bool = false,
         folder: String,
         output: Output,
         logger: Logger
@@ -29,6 +32,9 @@ struct AgentRunner {
             slots: slots
         )
         configuration.usage = keeper.book
+        // Gateways show it in their `status`.
+        if isWalled { configuration.agent = "gw-node, walled" }
+        self.isWalled = isWalled
         agent = try TunnelAgent(configuration: configuration, logger: logger)
         self.key = key.publicKey
         self.contracts = Set(contracts.keys)
@@ -44,7 +50,9 @@ struct AgentRunner {
             group.addTask { await agent.run() }
             group.addTask { try await follow(watcher) }
             group.addTask { await printEvents() }
+            group.addTask { await printHealth() }
             group.addTask { await keepUsage() }
+            if isWalled { group.addTask { try await watchWall() } }
             group.addTask {
                 try await Signals(
                     logger: logger,
@@ -163,6 +171,22 @@ struct AgentRunner {
     }
 
     // MARK: What the agent says
+
+    /// Proves the wall every few seconds; a hole ends the agent.
+    private func watchWall() async throws {
+        while (try? await Task.sleep(for: .seconds(NetworkWall.recheckSeconds))) != nil {
+            do throws(CommandFailure) {
+                _ = try NetworkWall.prove()
+            } catch {
+                output.event(NetworkWall.broken(error), text: "wall: broken")
+                throw error
+            }
+        }
+    }
+
+    private func printHealth() async {
+        for await news in agent.health { output.event(news.json, text: news.text) }
+    }
 
     private func printEvents() async {
         for await event in agent.events { output.event(event.json, text: event.text) }

@@ -16,6 +16,7 @@ struct TunnelCommand: AsyncParsableCommand {
             Example:
               gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --forward redis=unix:/run/redis.sock
               gw-node tunnel --config agent.yaml
+              gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --check web=http:/health --wall
             """
     )
 
@@ -27,6 +28,21 @@ struct TunnelCommand: AsyncParsableCommand {
         help: ArgumentHelp("Where an exposure leads; repeatable.", valueName: "exposure=host:port|unix:path")
     )
     var forwards: [String] = []
+    @Option(
+        name: .customLong("check"),
+        help: ArgumentHelp(
+            "How to find out whether the service of an exposure works; repeatable.",
+            valueName: "exposure=tcp|http:/path"
+        )
+    )
+    var checks: [String] = []
+    @Flag(
+        help: """
+            Network wall: serve only while this network namespace has no listener that others can reach and no address that the \
+            open network routes to.
+            """
+    )
+    var wall = false
     @Option(help: "Sessions to each gateway, 1 to 8.") var slots = 2
     @OptionGroup var signing: SigningOptions
     @OptionGroup var ledger: LedgerOptions
@@ -34,8 +50,8 @@ struct TunnelCommand: AsyncParsableCommand {
 
     func validate() throws {
         if config != nil {
-            guard contract == nil, forwards.isEmpty else {
-                throw ValidationError("--config says what --contract and --forward say; give one or the other")
+            guard contract == nil, forwards.isEmpty, checks.isEmpty else {
+                throw ValidationError("--config says what --contract, --forward and --check say; give one or the other")
             }
             return
         }
@@ -46,7 +62,7 @@ struct TunnelCommand: AsyncParsableCommand {
             )
         }
         guard (1...8).contains(slots) else { throw ValidationError("--slots must be from 1 to 8") }
-        _ = try Self.targets(forwards)
+        _ = try Self.checked(Self.targets(forwards), checks)
     }
 
     static func targets(_ forwards: [String]) throws -> [String: ForwardTarget] {
@@ -64,20 +80,41 @@ struct TunnelCommand: AsyncParsableCommand {
         return result
     }
 
+    /// The targets with their checks.
+    static func checked(_ targets: [String: ForwardTarget], _ checks: [String]) throws -> [String: ForwardTarget] {
+        var result = targets
+        for text in checks {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, let kind = HealthCheck.Kind(parts[1]) else {
+                throw ValidationError("--check \(text) must be EXPOSURE=tcp or EXPOSURE=http:/PATH")
+            }
+            guard targets[parts[0]] != nil else {
+                throw ValidationError("--check names the exposure \(parts[0]), which has no --forward; add one")
+            }
+            result[parts[0]]?.check = HealthCheck(kind)
+        }
+        return result
+    }
+
     func run() async throws {
         let logger = common.logger("gw-node")
         let reference: LedgerReference
         let keyFile: String
         var contracts: [Identifier: [String: ForwardTarget]] = [:]
         var slots = slots
+        var isWalled = wall
         if let config {
             let file = try AgentFile(config)
             reference = try LedgerReference(file.ledger, state: file.state ?? ledger.state)
             keyFile = file.keyFile
             contracts = file.contracts
             slots = Int(file.slots)
+            isWalled = isWalled || file.isWalled
         } else {
-            contracts[try IdentifierArgument.read(contract ?? "", "contract")] = try Self.targets(forwards)
+            contracts[try IdentifierArgument.read(contract ?? "", "contract")] = try Self.checked(
+                Self.targets(forwards),
+                checks
+            )
             let profile = try Profile.load(ledger.profile)
             reference = try LedgerReference(ledger, profile: profile)
             guard let file = signing.key ?? profile?.key else {
@@ -85,10 +122,15 @@ struct TunnelCommand: AsyncParsableCommand {
             }
             keyFile = file
         }
+        if isWalled {
+            let proof = try NetworkWall.prove()
+            common.output.event(proof.json, text: proof.text)
+        }
         let agent = try AgentRunner(
             key: try KeyFile.read(keyFile),
             contracts: contracts,
             slots: slots,
+            isWalled: isWalled,
             folder: reference.stateFolder,
             output: common.output,
             logger: logger

@@ -93,10 +93,16 @@ final class Deployment {
     // MARK: Gateways
 
     /// Registers a gateway of a farmer that was made with `makeTwin`.
-    func makeGateway(_ name: String, farmer: String, domain: String, leases: Int = 4) async throws -> Gateway {
+    func makeGateway(
+        _ name: String,
+        farmer: String,
+        domain: String,
+        leases: Int = 4,
+        address: String = Loopback.address()
+    ) async throws -> Gateway {
         let farm = try await act(farmer, ["farm", "create", "--name", "farm-of-\(name)"]).json()["id"] as? String ?? ""
         try await run(["keys", "new", "\(name).key"])
-        let place = Loopback.address()
+        let place = address
         let tunnel = try Loopback.freePort(place)
         let range = Loopback.leases(leases + 1)
         try write(

@@ -9,20 +9,29 @@ final class OverlayNetwork {
     private let holder = Process()
     private let leash = Pipe()
 
+    /// This host's own IPv4 address there; of a private network only.
+    let ownIPv4: String
+
     /// Nil, with a loud line, where this machine does not let the test make one.
-    static func make() -> OverlayNetwork? {
+    ///
+    /// - Parameter isPrivate: with addresses of private ranges in place of those of the Planetary network.
+    static func make(isPrivate: Bool = false) -> OverlayNetwork? {
         do {
-            return try OverlayNetwork()
+            return try OverlayNetwork(isPrivate: isPrivate)
         } catch {
             print("KNOWN SKIP: no network namespace can be made here, which needs root and veth interfaces: \(error)")
             return nil
         }
     }
 
-    private init() throws {
+    private init(isPrivate: Bool) throws {
         let number = UInt32.random(in: 0...UInt32.max)
         let tail = "\(String(number >> 16 | 0x1000, radix: 16)):\(String(number & 0xFFFF | 0x1000, radix: 16))"
-        prefixes = ["200:\(tail)", "400:\(tail)"]
+        prefixes = isPrivate ? ["fd00:\(tail)"] : ["200:\(tail)", "400:\(tail)"]
+        // 198.18.0.0/15 is set aside for tests (RFC 2544): nobody's network.
+        let four = "198.18.\(number >> 16 & 0xFF)"
+        let last = number >> 8 & 0xFC
+        ownIPv4 = "\(four).\(last + 1)"
         own = prefixes.map { "\($0)::1" }
         holder.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
         holder.arguments = ["-n", "cat"]
@@ -43,6 +52,8 @@ final class OverlayNetwork {
             ip link set \(outside) up
             nsenter -t \(pid) -n ip link set lo up
             nsenter -t \(pid) -n ip link set \(inside) up
+            ip addr add \(ownIPv4)/30 dev \(outside)
+            nsenter -t \(pid) -n ip addr add \(four).\(last + 2)/30 dev \(inside)
             \(prefixes.map { "ip -6 addr add \($0)::1/64 dev \(outside) nodad" }.joined(separator: "\n"))
             \(prefixes.flatMap { prefix in
                 (2...5).map { "nsenter -t \(pid) -n ip -6 addr add \(prefix)::\($0)/64 dev \(inside) nodad" }
@@ -96,11 +107,14 @@ final class ProvingOrigin {
         case broken
     }
 
-    let target: String
+    private(set) var target = ""
     private let name: String
     private let folder: URL
     private var process: NodeProcess?
-    private let start: () throws -> NodeProcess
+    private let address: String
+    /// As the system gave it at the first start; kept over restarts.
+    private var port = 0
+    private let start: (Int) throws -> NodeProcess
 
     /// Starts it and waits until it listens.
     ///
@@ -115,12 +129,11 @@ final class ProvingOrigin {
     ) async throws {
         self.name = name
         self.folder = folder
-        let port = 8000 + Int.random(in: 0..<20_000)
-        target = "[\(address)]:\(port)"
+        self.address = address
         let script = folder.appendingPathComponent("proving_origin.py")
         try Data(Self.program.utf8).write(to: script)
-        let arguments = ["python3", script.path, address, "\(port)", name, certificate ?? "-"]
-        start = {
+        start = { port in
+            let arguments = ["python3", script.path, address, "\(port)", name, certificate ?? "-"]
             if let network { return try network.start("origin-\(name)", arguments, in: folder) }
             return try NodeProcess(
                 "origin-\(name)",
@@ -130,12 +143,14 @@ final class ProvingOrigin {
             )
         }
         try set(proof)
+        try set(health: 200)
         try await begin()
     }
 
     func begin() async throws {
-        process = try start()
-        _ = try await process?.line(beginning: "listening")
+        process = try start(port)
+        port = Int(try await process?.line(beginning: "listening ") ?? "") ?? 0
+        target = "[\(address)]:\(port)"
     }
 
     /// Kills it.
@@ -146,6 +161,11 @@ final class ProvingOrigin {
 
     func set(_ proof: Proof) throws {
         try Data(proof.rawValue.utf8).write(to: folder.appendingPathComponent("\(name).proof"), options: .atomic)
+    }
+
+    /// The status of `/health` from now on.
+    func set(health status: Int) throws {
+        try Data("\(status)".utf8).write(to: folder.appendingPathComponent("\(name).health"), options: .atomic)
     }
 
     /// The request lines that it was asked, in order.
@@ -175,6 +195,7 @@ final class ProvingOrigin {
                 with open(name + ".asked", "a") as log: log.write(self.path + "\n")
                 if self.path.startswith("/.well-known/webgw/"): return self.prove(self.path.rsplit("/", 1)[1])
                 if self.path.startswith("/proof/"): return self.answer(200, self.path.rsplit("/", 1)[1])
+                if self.path == "/health": return self.answer(int(open(name + ".health").read()), "")
                 if self.path == "/head": return self.answer(200, str(self.headers))
                 if self.path.startswith("/bytes/"): return self.answer(200, "a" * int(self.path[7:]))
                 self.answer(200, name)
@@ -212,7 +233,7 @@ final class ProvingOrigin {
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        print("listening", flush=True)
+        print("listening", server.server_port, flush=True)
         server.serve_forever()
         """#
 }

@@ -9,13 +9,15 @@ struct AgentFile: Equatable {
     var contracts: [Identifier: [String: ForwardTarget]] = [:]
     /// Sessions to each gateway.
     var slots: Int64 = 2
+    /// Serve only behind a network wall.
+    var isWalled = false
 
     init(_ path: String) throws(CommandFailure) {
         try self.init(ConfigurationFile(path, as: "the agent configuration"))
     }
 
     init(_ file: ConfigurationFile) throws(CommandFailure) {
-        let top = try file.root.members(["ledger", "key", "contracts", "slots", "state"])
+        let top = try file.root.members(["ledger", "key", "contracts", "slots", "state", "wall"])
         ledger = try LedgerSettings(top.required("ledger", of: file.root))
         keyFile = try top.required("key", of: file.root).path()
         state = try top["state"]?.path()
@@ -29,19 +31,68 @@ struct AgentFile: Equatable {
         }
         guard !contracts.isEmpty else { throw list.failure("names no contract; add one") }
         slots = try top["slots"]?.integer(1...8) ?? 2
+        isWalled = try top["wall"]?.boolean() ?? false
     }
 
     private static func targets(_ value: ConfigurationValue) throws(CommandFailure) -> [String: ForwardTarget] {
         var result: [String: ForwardTarget] = [:]
         for (exposure, target) in try value.pairs() {
             guard Grammar.isLabel(exposure) else { throw target.failure("must have the id of an exposure as its key") }
-            guard let address = ForwardTarget(try target.string()) else {
-                throw target.failure(ForwardTarget.rule)
-            }
-            result[exposure] = address
+            result[exposure] = try Self.target(target)
         }
         guard !result.isEmpty else { throw value.failure("leads nowhere; add `exposure: HOST:PORT`") }
         return result
+    }
+}
+
+extension AgentFile {
+    /// `HOST:PORT`, or `{ to: HOST:PORT, check: … }`.
+    private static func target(_ value: ConfigurationValue) throws(CommandFailure) -> ForwardTarget {
+        guard value.isMapping else { return try address(value) }
+        let members = try value.members(["to", "check"])
+        var target = try address(members.required("to", of: value))
+        if let place = members["check"] { target.check = try check(place) }
+        return target
+    }
+
+    private static func address(_ value: ConfigurationValue) throws(CommandFailure) -> ForwardTarget {
+        guard let target = ForwardTarget(try value.string()) else { throw value.failure(ForwardTarget.rule) }
+        return target
+    }
+
+    /// `tcp`, `http:/path`, or `{ kind: …, interval: 2s, timeout: 1s, rise: 2, fall: 1 }`.
+    private static func check(_ value: ConfigurationValue) throws(CommandFailure) -> HealthCheck {
+        guard value.isMapping else { return HealthCheck(try kind(value)) }
+        let members = try value.members(["kind", "interval", "timeout", "rise", "fall"])
+        var check = HealthCheck(try kind(members.required("kind", of: value)))
+        if let place = members["interval"] {
+            check.interval = try place.duration(.milliseconds(200)...(.seconds(3600)))
+        }
+        if let place = members["timeout"] { check.timeout = try place.duration(.milliseconds(100)...(.seconds(60))) }
+        if let place = members["rise"] { check.rise = Int(try place.integer(1...100)) }
+        if let place = members["fall"] { check.fall = Int(try place.integer(1...100)) }
+        return check
+    }
+
+    private static func kind(_ value: ConfigurationValue) throws(CommandFailure) -> HealthCheck.Kind {
+        guard let kind = HealthCheck.Kind(try value.string()) else {
+            throw value.failure("must be tcp, or http: with a path such as http:/health")
+        }
+        return kind
+    }
+}
+
+extension HealthCheck.Kind {
+    /// `tcp` or `http:/path`; nil for anything else.
+    init?(_ text: String) {
+        if text == "tcp" {
+            self = .tcp
+            return
+        }
+        guard text.hasPrefix("http:/"), text.utf8.count <= 1024, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            return nil
+        }
+        self = .http(path: String(text.dropFirst(5)))
     }
 }
 

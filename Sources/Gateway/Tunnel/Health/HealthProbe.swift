@@ -1,0 +1,87 @@
+/// One check of a local service: dials it, and for http asks for a path and reads the status line. Loop-owned.
+final class HealthProbe: Handler {
+    /// Bytes of an answer that are looked at.
+    private static let limit = 1024
+
+    private let leg: Leg
+    private var request: [UInt8]
+    private var answer: [UInt8] = []
+    private let isHTTP: Bool
+    private var deadline: Timer?
+    private var onEnd: ((String?) -> Void)?
+
+    /// - Parameter onEnd: called once with what is wrong, nil when nothing is.
+    init(
+        _ check: HealthCheck,
+        _ address: SocketAddress,
+        loop: Loop,
+        onEnd: @escaping (String?) -> Void
+    ) throws(SocketError) {
+        self.onEnd = onEnd
+        switch check.kind {
+        case .tcp:
+            isHTTP = false
+            request = []
+        case .http(let path):
+            isHTTP = true
+            let host = if case .unix = address { "localhost" } else { address.description }
+            request = Array(
+                "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: webgw-check\r\nConnection: close\r\n\r\n".utf8
+            )
+        }
+        leg = try Leg(dialing: address, loop: loop)
+        super.init()
+        try leg.register(self)
+        deadline = loop.after(check.timeout) { [weak self] in self?.end("no answer in time") }
+    }
+
+    override func ready(_ events: Events) {
+        guard leg.isOpen else { return }
+        guard leg.note(events) else { return end("the connection was refused") }
+        guard !leg.isConnecting else { return }
+        guard isHTTP else { return end(nil) }
+        if !request.isEmpty {
+            let count = leg.write(request.span)
+            guard count >= 0 else { return end("the connection broke") }
+            request.removeFirst(count)
+        }
+        while leg.isOpen, leg.hasInput {
+            switch leg.read(limit: Self.limit - answer.count, { answer.append(copying: $0) }) {
+            case .bytes: judge()
+            case .again: return
+            case .end, .failed: return end("the connection ended without an answer")
+            }
+        }
+    }
+
+    override func loopStops() {
+        deadline?.cancel()
+        onEnd = nil
+        leg.close()
+    }
+
+    /// Ends without telling anybody.
+    func cancel() {
+        onEnd = nil
+        end(nil)
+    }
+
+    private func judge() {
+        // `HTTP/1.1 200`
+        guard answer.count >= 12 else { return }
+        guard answer.starts(with: "HTTP/1.".utf8), let status = answer.span.decimal(9..<12) else {
+            return end("the answer is no HTTP/1.1")
+        }
+        end((200..<400).contains(status) ? nil : "status \(status)")
+    }
+
+    private func end(_ complaint: String?) {
+        guard leg.isOpen else { return }
+        deadline?.cancel()
+        leg.abort()
+        leg.loop.remove(self)
+        let onEnd = onEnd
+        self.onEnd = nil
+        onEnd?(complaint)
+    }
+}
