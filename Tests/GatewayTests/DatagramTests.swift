@@ -102,6 +102,26 @@ struct DatagramTests {
         await world.stop()
     }
 
+    @Test("a visitor's datagrams find the agent wherever its session comes back, and none goes round in circles")
+    func agentMoves() async throws {
+        let workload = try TestDatagramSocket()
+        workload.echo()
+        let port = try Self.freePort()
+        let world = try await FrontWorld(["dns": workload.address], loops: 2) {
+            [$0.tcp(port...port, expose: "dns", kind: .udp)]
+        }
+        let address = try #require(SocketAddress("127.0.0.1:\(port)"))
+        let visitor = try TestDatagramSocket()
+        #expect(await Self.ask(visitor, [0], at: address) == [0])
+        for round in 1...24 as ClosedRange<UInt8> {
+            // Newest wins: it takes over, on whichever loop its one session is.
+            let agent = try await world.anotherAgent(["dns": workload.address])
+            #expect(await Self.ask(visitor, [round], at: address) == [round], "round \(round)")
+            await agent.stop()
+        }
+        await world.stop()
+    }
+
     @Test("a table without the port stops new flows at once, and running ones after the drain")
     func drain() async throws {
         let workload = try TestDatagramSocket()

@@ -60,6 +60,24 @@ final class FrontWorld: Sendable {
         }
     }
 
+    /// One more agent with the same key, of one session, which serves the contract.
+    func anotherAgent(_ targets: [String: SocketAddress]) async throws -> TunnelAgent {
+        let forwards = targets.mapValues { ForwardTarget($0.description)! }
+        let agent = try TunnelAgent(
+            configuration: AgentConfiguration(key: agentKey, contracts: [contract: forwards], slots: 1),
+            logger: Logger(label: "test")
+        )
+        let tunnel = try #require(SocketAddress(gateway.boundAddresses.tunnel[0]))
+        let transportKey = try SigningKey(seed: [UInt8](repeating: 6, count: 32)).publicKey
+        agent.update(endpoints: [
+            GatewayEndpoint(node: node, host: tunnel.host, port: tunnel.port, transportKey: transportKey)
+        ])
+        for await event in agent.events {
+            if case .serving(let accepted, _) = event.state, accepted.contains(contract) { break }
+        }
+        return agent
+    }
+
     var http: SocketAddress { SocketAddress(gateway.boundAddresses.http[0])! }
     var https: SocketAddress { SocketAddress(gateway.boundAddresses.https[0])! }
     var routes: Routes { Routes(contract: contract, key: agentKey.publicKey) }

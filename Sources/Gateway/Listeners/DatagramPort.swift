@@ -67,6 +67,11 @@ final class DatagramPort: Handler {
     /// A datagram of a visitor, from this loop's socket or passed on by another loop.
     func take(_ bytes: Span<UInt8>, _ visitor: Visitor) {
         if let flow = flows[visitor.peer] { return flow.forward(bytes) }
+        guard visitor.hops == 0 else {
+            // What this loop remembers would send it back to where it comes from, round and round.
+            elsewhere[visitor.peer] = nil
+            return begin(bytes, visitor)
+        }
         if let (place, _) = elsewhere[visitor.peer] {
             elsewhere[visitor.peer] = (place, front.loop.now)
             return front.pass(bytes, visitor, port, to: place)
