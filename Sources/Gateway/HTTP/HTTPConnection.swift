@@ -319,14 +319,16 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
         case .raw:
             if second &- activeSince >= limits.rawIdleSeconds { abort(.timeout) }
         case .linger:
-            if second &- activeSince >= limits.lingerSeconds { end(abort: true) }
+            // In order, since a reset would take from a slow reader what the kernel still has.
+            let limit = stuckDown == nil ? limits.lingerSeconds : limits.idleSeconds
+            if second &- activeSince >= limit { end(abort: stuckDown != nil) }
         case .closed: break
         }
     }
 
     /// Ends an exchange whose visitor sends or takes too little for too long; true then.
     private func isTooSlow() -> Bool {
-        guard phase == .exchange || phase == .head else { return false }
+        guard phase == .exchange || phase == .head || (phase == .linger && stuckDown != nil) else { return false }
         let isSending = phase == .exchange && !exchange.request.hasEnded && !exchange.hasAnswered && !isBlockedUp
         switch pace.second(isSending: isSending, isStuck: !leg.canWrite, front.limits) {
         case .fine: return false
