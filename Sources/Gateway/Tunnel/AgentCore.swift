@@ -13,6 +13,8 @@ final class AgentCore {
     private let resolver = Resolver()
     private let events: AsyncStream<AgentEvent>.Continuation
     private var dialers: [Identifier: (endpoint: GatewayEndpoint, slots: [SlotDialer])] = [:]
+    /// Of gateways that are dialed no more, until their sessions have ended.
+    private var retired: [SlotDialer] = []
     private var names: [String: (addresses: [SocketAddress], until: MonotonicNanoseconds)] = [:]
     /// How long a looked-up name of a local service is remembered.
     private static let nameTime: UInt64 = 5_000_000_000
@@ -82,9 +84,11 @@ final class AgentCore {
         var wanted: [Identifier: GatewayEndpoint] = [:]
         for endpoint in endpoints { wanted[endpoint.node] = endpoint }
         for (node, dialer) in dialers where wanted[node] != dialer.endpoint {
-            for slot in dialer.slots { slot.stop() }
+            for slot in dialer.slots { slot.retire() }
+            retired += dialer.slots
             dialers[node] = nil
         }
+        retired.removeAll(where: \.isOver)
         for (node, endpoint) in wanted where dialers[node] == nil {
             let slots = (0..<slots).map { SlotDialer(core: self, endpoint: endpoint, slot: $0) }
             dialers[node] = (endpoint, slots)
@@ -106,8 +110,16 @@ final class AgentCore {
         for dialer in dialers.values {
             for slot in dialer.slots { slot.stop() }
         }
+        for slot in retired { slot.stop() }
         dialers = [:]
         checks?.stop()
+        retired = []
+    }
+
+    /// Whether a session stands, or is being made.
+    var isBusy: Bool {
+        retired.removeAll(where: \.isOver)
+        return !dialers.isEmpty || !retired.isEmpty
     }
 
     func tell(_ endpoint: GatewayEndpoint, _ slot: Int, _ state: AgentEvent.State) {
@@ -249,6 +261,17 @@ final class SlotDialer {
     func contractsChanged() { session?.contractsChanged() }
 
     func tell(health news: [HealthNews]) { session?.tell(health: news) }
+
+    /// Dials no more; what runs over its sessions may end.
+    func retire() {
+        isStopped = true
+        pause?.cancel()
+        pause = nil
+        session?.retire()
+    }
+
+    /// Whether nothing is left of a slot that dials no more.
+    var isOver: Bool { isStopped && session == nil && leaving.isEmpty }
 
     /// Ends the slot; the gateway is told.
     func stop() {

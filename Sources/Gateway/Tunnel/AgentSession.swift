@@ -46,6 +46,14 @@ final class AgentSession: MuxDelegate {
 
     func drop() { mux?.end(.closed) }
 
+    /// Tells the gateway that nothing is served here any more. It opens no more streams, lets those that run end, and closes.
+    func retire() {
+        guard isWelcome, answer?.accepted.isEmpty == false, let mux else { return close() }
+        var last = hello
+        last.contracts = []
+        mux.stage(session: .update, last.payload)
+    }
+
     /// Tells the gateway that the agent serves other contracts now.
     func contractsChanged() {
         guard isWelcome, let mux else { return }

@@ -81,6 +81,17 @@ public final class TunnelAgent: Sendable {
         await stop()
     }
 
+    /// Takes no more visitors. Returns when those who are here have left and the gateways closed the sessions, at the latest after
+    /// `limit`, or when the task is cancelled.
+    public func retire(within limit: Duration) async {
+        update(endpoints: [])
+        let clock = ContinuousClock()
+        let end = clock.now + limit
+        while clock.now < end, await core.run({ $0.isBusy }) == true {
+            guard (try? await clock.sleep(for: .milliseconds(50))) != nil else { return }
+        }
+    }
+
     /// Tells the gateways, closes everything and ends the loop.
     public func stop() async {
         _ = await core.run { $0.stop() }

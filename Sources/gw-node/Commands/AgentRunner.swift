@@ -102,6 +102,8 @@ struct AgentRunner {
             if refusals.count == contracts.count, let final = refusals.values.first,
                 refusals.values.allSatisfy(\.isFinal)
             {
+                // Running streams have the contract's drain, of at most an hour; the gateways cut them.
+                await agent.retire(within: .seconds(3600))
                 throw CommandFailure(.refused, code: final.code, final.message)
             }
         }
