@@ -196,6 +196,15 @@ struct MuxLivenessTests {
         expect(liveness.tick(15 * second), .dead)
     }
 
+    @Test("is asked twice a second, and at the moment at which the silence is over")
+    func waiting() {
+        let liveness = Liveness(now: 10 * second)
+        expect(liveness.wait(10 * second), second / 2)
+        expect(liveness.wait(14 * second + 900_000_000), 100_000_000)
+        expect(liveness.wait(15 * second), 0)
+        expect(liveness.wait(99 * second), 0)
+    }
+
     @Test("anything heard starts the count again")
     func heard() {
         var liveness = Liveness(now: 0)

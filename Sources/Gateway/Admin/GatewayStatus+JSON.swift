@@ -24,11 +24,11 @@ extension GatewayStatus {
             "contracts": .array(contracts.map(Self.value)), "refused": Self.value(refused),
             "stuck_bytes": .integer(Int64(stuckBytes)),
             "tunnel": .object([
-                "refused": .object([
-                    "descriptors": .integer(tunnelRefusals.descriptors), "full": .integer(tunnelRefusals.full),
-                    "greetings": .integer(tunnelRefusals.greetings), "rate": .integer(tunnelRefusals.rate),
-                    "source": .integer(tunnelRefusals.source), "tokens": .integer(tunnelRefusals.tokens),
-                ])
+                "refused": .object(
+                    JSONObject(
+                        members: TunnelRefusals.reasons.map { ($0.word, .integer(tunnelRefusals[keyPath: $0.place])) }
+                    )
+                )
             ]),
             "revocation": .object([
                 "streams": .integer(revocation.streams),

@@ -23,7 +23,7 @@ struct Liveness: Sendable {
         asked = nil
     }
 
-    /// To be called a few times a second.
+    /// To be called a few times a second, as `wait` says.
     mutating func tick(_ now: MonotonicNanoseconds) -> Action {
         let silent = now >= heard ? now - heard : 0
         if silent >= Self.silence { return .dead }
@@ -31,5 +31,11 @@ struct Liveness: Sendable {
         if let asked, now - asked < Self.quiet { return .nothing }
         asked = now
         return .ping
+    }
+
+    /// Time to the next `tick`: half a second, less when the silence is over before that.
+    func wait(_ now: MonotonicNanoseconds) -> UInt64 {
+        let silent = now >= heard ? now - heard : 0
+        return silent >= Self.silence ? 0 : min(500_000_000, Self.silence - silent)
     }
 }

@@ -148,7 +148,7 @@ final class Mux: Handler {
     }
 
     private func tick() {
-        ticker = loop.after(.milliseconds(500)) { [weak self] in
+        ticker = loop.after(.nanoseconds(Int64(liveness.wait(loop.now)))) { [weak self] in
             guard let self, case .open = self.state else { return }
             switch self.liveness.tick(self.loop.now) {
             case .nothing: break

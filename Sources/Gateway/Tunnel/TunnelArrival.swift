@@ -55,7 +55,9 @@ final class TunnelArrival: Handler {
     }
 
     override func sweep(_ now: MonotonicNanoseconds) {
-        if now &- since >= Self.time { end() }
+        guard now &- since >= Self.time else { return }
+        server.countMute()
+        end()
     }
 
     override func loopStops() { end() }

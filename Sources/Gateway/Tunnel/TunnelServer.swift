@@ -26,31 +26,6 @@ struct TunnelLimits: Sendable {
     var idle: Duration = .zero
 }
 
-/// Agents' connections that one tunnel endpoint closed, by reason.
-struct TunnelRefusals: Sendable {
-    /// Too many handshakes of one source.
-    var source: Int64 = 0
-    /// Too many handshakes of all.
-    var rate: Int64 = 0
-    /// Too many that did not say HELLO yet.
-    var greetings: Int64 = 0
-    /// Too many sessions.
-    var full: Int64 = 0
-    /// No descriptor was left.
-    var descriptors: Int64 = 0
-    /// Data connections without a good token: unknown, used, too late, or of a session that ended.
-    var tokens: Int64 = 0
-
-    mutating func add(_ other: TunnelRefusals) {
-        source += other.source
-        rate += other.rate
-        greetings += other.greetings
-        full += other.full
-        descriptors += other.descriptors
-        tokens += other.tokens
-    }
-}
-
 /// Accepts agents on the tunnel endpoint of one loop: TLS, HELLO and WELCOME, supersession. Loop-owned.
 final class TunnelServer {
     let node: Identifier
@@ -179,7 +154,14 @@ final class TunnelServer {
 
     func sessionEnded(_ session: TunnelSession, _ end: SessionEnd) {
         sessions[ObjectIdentifier(session)] = nil
+        refusals.count(end, saidHello: !session.instance.isEmpty)
     }
+
+    /// A connection never said what it is.
+    func countMute() { refusals.handshake += 1 }
+
+    /// A session ends because it never named a contract that is served here for its key.
+    func countUnadmitted() { refusals.unadmitted += 1 }
 
     /// A connection whose TLS handshake is under way.
     private final class Greeting: MuxDelegate {
@@ -204,6 +186,7 @@ final class TunnelServer {
         func muxEnded(_ mux: Mux, _ end: SessionEnd) {
             self.mux = nil
             server?.greetings[ObjectIdentifier(self)] = nil
+            if end != .closed { server?.refusals.handshake += 1 }
         }
     }
 }

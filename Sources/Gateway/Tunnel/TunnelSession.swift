@@ -161,7 +161,8 @@ final class TunnelSession: MuxDelegate {
         guard contracts.isEmpty, let server else { return }
         // The ledger may be a moment ahead of this gateway: the agent is kept for a while, served nothing.
         loop.after(server.limits.unadmittedTime) { [weak self] in
-            guard let self, !self.wasAdmitted else { return }
+            guard let self, !self.wasAdmitted, self.isOpen else { return }
+            self.server?.countUnadmitted()
             self.goAway(.revoked, drain: .zero, "No contract of this agent is served here")
         }
     }

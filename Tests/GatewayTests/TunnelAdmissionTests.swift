@@ -1,0 +1,137 @@
+import Contracts
+import Logging
+import Testing
+
+@testable import Gateway
+
+@Suite("Admission of agents", .serialized)
+struct TunnelAdmissionTests {
+    private static let seed = [UInt8](repeating: 5, count: 32)
+    private static let contracts = (0..<200).map { Digest.sha256([3, UInt8($0)]) }.sorted()
+
+    private static func gateway(limits: TunnelLimits = TunnelLimits()) throws -> TestGateway {
+        try TestGateway(backend: SigningKey(seed: seed).publicKey, limits: limits)
+    }
+
+    @Test("refusals that do not fit a control frame follow in more frames, none too long, none twice")
+    func splitRefusals() async throws {
+        let gateway = try Self.gateway()
+        gateway.parts.submit { $0.authority.rule = { _, _ in .keyNotBackend } }
+        let frames = await blocking { () -> [Welcome] in
+            guard let peer = try? RawPeer(dialing: gateway, seed: 5), peer.handshake() else { return [] }
+            let hello = Hello(
+                contracts: Self.contracts,
+                instance: Hex.encode([UInt8](repeating: 1, count: 16)),
+                slot: 0,
+                slots: 1,
+                agent: "t"
+            )
+            peer.send(.hello, 0, hello.payload)
+            var frames: [Welcome] = []
+            while frames.reduce(0, { $0 + $1.refused.count }) < Self.contracts.count, let frame = peer.readFrame() {
+                let isAnswer = frame.type == (frames.isEmpty ? FrameType.welcome : .update).rawValue
+                guard isAnswer, frame.payload.count <= Frame.longestControl, let answer = Welcome(frame.payload) else {
+                    return frames
+                }
+                frames.append(answer)
+            }
+            return frames
+        }
+        #expect(frames.count > 1)
+        #expect(frames.flatMap(\.refused).map(\.contract) == Self.contracts)
+        #expect(Set(frames.map(\.height)).count == 1 && frames.allSatisfy { $0.accepted.isEmpty })
+        await gateway.stop()
+    }
+
+    @Test("an agent hears every refusal of an answer in several frames, and what is accepted beside them")
+    func agentHearsAll() async throws {
+        let gateway = try Self.gateway()
+        let served = Self.contracts[77]
+        gateway.parts.submit { $0.authority.rule = { $1 == served ? nil : .contractExpired } }
+        let forwards = Dictionary(
+            uniqueKeysWithValues: Self.contracts.map { ($0, ["web": ForwardTarget("127.0.0.1:9")!]) }
+        )
+        let agent = try TunnelAgent(
+            configuration: AgentConfiguration(key: SigningKey(seed: Self.seed), contracts: forwards, slots: 1),
+            logger: Logger(label: "test")
+        )
+        agent.update(endpoints: [gateway.endpoint])
+        var heard: (accepted: [Identifier], refused: [Refusal]) = ([], [])
+        for await event in agent.events {
+            guard case .serving(let accepted, let refused) = event.state else { continue }
+            heard = (accepted, refused)
+            if refused.count == 199 { break }
+        }
+        #expect(heard.accepted == [served])
+        #expect(Set(heard.refused.map(\.contract)) == Set(Self.contracts).subtracting([served]))
+        #expect(heard.refused.allSatisfy { $0.code == .contractExpired })
+        await agent.stop()
+        await gateway.stop()
+    }
+
+    @Test("what HEALTH said of a contract is forgotten when UPDATE names it no more")
+    func healthAfterUpdate() async throws {
+        let gateway = try Self.gateway()
+        let (one, other) = (TestGateway.contract, Self.contracts[0])
+        /// Whether the session's backend is healthy; nil without a session.
+        @Sendable func health() async -> Bool? {
+            await gateway.parts.run { $0.registry.sessions.first?.isHealthy(contract: one, expose: "web") } ?? nil
+        }
+        let steps = Lock(0)
+        async let talk: Bool = blocking {
+            guard let peer = try? RawPeer(dialing: gateway, seed: 5), peer.handshake(), peer.greet([one, other]) != nil
+            else { return false }
+            func update(_ contracts: [Identifier]) -> Bool {
+                let instance = Hex.encode([UInt8](repeating: 1, count: 16))
+                let hello = Hello(contracts: contracts, instance: instance, slot: 0, slots: 2, agent: "test/1")
+                return peer.send(.update, 0, hello.payload) && peer.read(.update) != nil
+            }
+            peer.send(
+                .health,
+                0,
+                Array(#"{"backends":[{"contract":"\#(one.hex)","expose":"web","ok":false,"reason":"down"}]}"#.utf8)
+            )
+            while steps.withLock({ $0 }) < 1 { pause() }
+            let isAnswered = update([other]) && update([one, other])
+            // The session lasts as long as it is looked at.
+            while steps.withLock({ $0 }) < 2 { pause() }
+            return isAnswered
+        }
+        #expect(await comesTrue { await health() == false })
+        steps.withLock { $0 = 1 }
+        #expect(await comesTrue { await health() == true })
+        steps.withLock { $0 = 2 }
+        #expect(await talk)
+        await gateway.stop()
+    }
+
+    @Test("handshakes of all sources together have a rate, and what it refuses is counted")
+    func allHandshakes() async throws {
+        var limits = TunnelLimits()
+        limits.allHandshakesBurst = 3
+        limits.allHandshakesPerSecond = 2
+        let gateway = try Self.gateway(limits: limits)
+        @Sendable func stands() -> Bool { (try? RawPeer(dialing: gateway, seed: 5))?.handshake() == true }
+        let results = await blocking { (0..<6).map { _ in stands() } }
+        // While they came, at most one more became free.
+        #expect(results.prefix(3).allSatisfy { $0 } && results.contains(false), "\(results)")
+        let refused = await gateway.parts.run { $0.server.allRefusals.rate } ?? 0
+        #expect(Int(refused) == results.count { !$0 })
+        #expect(await comesTrue { await blocking { stands() } })
+        await gateway.stop()
+    }
+
+    @Test("an agent over the limit of its own address does not use up the rate of all")
+    func ownLimit() async throws {
+        var limits = TunnelLimits()
+        limits.handshakeBurst = 2
+        limits.handshakesPerSecond = 1
+        limits.allHandshakesBurst = 4
+        limits.allHandshakesPerSecond = 1
+        let gateway = try Self.gateway(limits: limits)
+        _ = await blocking { (0..<20).map { _ in (try? RawPeer(dialing: gateway, seed: 5))?.handshake() } }
+        let refused = await gateway.parts.run { $0.server.allRefusals }
+        #expect(refused?.rate == 0 && refused?.source ?? 0 >= 15, "\(refused as Any)")
+        await gateway.stop()
+    }
+}
