@@ -93,6 +93,7 @@ extension Gateway {
                 shared.take(contract)
                 contracts[contract.id] = shared
             }
+            for id in diff.ended { contracts[id]?.end(at: core.clock.seconds(at: monotonicNow())) }
         }
     }
 

@@ -137,4 +137,30 @@ struct FrontLimitsTests {
         await drained
         await world.stop()
     }
+
+    @Test("what was refused is told for a while after the contract ended, and goes on counting when it comes back")
+    func refusalsAfterTheEnd() async throws {
+        let server = try Self.server()
+        let limits = ContractLimits(bps: 1_000_000_000, conns: 1000, connRate: 1)
+        let world = try await FrontWorld(["web": server.address]) { [$0.http(drain: 0, limits: limits)] }
+        let (gateway, contract, address) = (world.gateway, world.contract, world.http)
+        @Sendable func refused() async -> Int64? {
+            await gateway.status().contracts.first(where: { $0.contract == contract })?.refused[.rate]
+        }
+        for _ in 0..<5 { _ = await Self.ask(address) }
+        let before = try #require(await refused())
+        world.apply([])
+        #expect(await comesTrue { await gateway.status().contracts.first?.streams == 0 })
+        #expect(await refused() == before)
+        world.apply([world.routes.http(drain: 0, limits: limits)])
+        #expect(await refused() == before)
+        // Its agent comes back too.
+        #expect(
+            await comesTrue {
+                _ = await Self.ask(address)
+                return await refused() ?? 0 > before
+            }
+        )
+        await world.stop()
+    }
 }

@@ -142,6 +142,9 @@ public struct GatewayStatus: Sendable {
             }
         }
         refused = unattributed.counts
+        for (id, contract) in shared where totals[id] != nil || contract.isRemembered(at: now) {
+            totals[id, default: ContractFigures()].refusals.add(contract.pastRefusals)
+        }
         contracts = totals.sorted { $0.key < $1.key }.map {
             Figures(
                 contract: $0.key,

@@ -69,6 +69,17 @@ final class SharedContract: Sendable {
     let inbound = SharedRate()
     let outbound = SharedRate()
     let usage: SharedUsage
+    private let past = Lock(Past())
+
+    private struct Past {
+        /// What loops counted that have forgotten the contract since.
+        var refusals = RefusalCounts()
+        /// When the contract left the table; nil while it is there.
+        var ended: Timestamp?
+    }
+
+    /// Seconds for which a contract that ended is still listed with what was refused, so that its owner can be told why.
+    static let memory: Int64 = 3600
 
     init(_ before: UsageTotals = UsageTotals(), _ period: PeriodUse = PeriodUse()) {
         usage = SharedUsage(before, period)
@@ -79,5 +90,22 @@ final class SharedContract: Sendable {
         inbound.bitsPerSecond = contract.bps
         outbound.bitsPerSecond = contract.bps
         usage.set(limit: contract.periodLimit)
+        past.withLock { $0.ended = nil }
+    }
+
+    /// The contract has left the table.
+    func end(at now: Timestamp) { past.withLock { $0.ended = now } }
+
+    /// A loop forgets the contract: what it counted is kept here, so that counters never fall.
+    func keep(_ refusals: RefusalCounts) { past.withLock { $0.refusals.add(refusals) } }
+
+    /// What loops counted that have forgotten the contract.
+    var pastRefusals: RefusalCounts { past.withLock { $0.refusals } }
+
+    /// Whether a contract that is in no table is still told about.
+    func isRemembered(at now: Timestamp) -> Bool {
+        past.withLock { past in
+            past.ended.map { now - $0 <= Self.memory && !past.refusals.counts.isEmpty } ?? false
+        }
     }
 }

@@ -20,7 +20,7 @@ struct ContractLoads {
     /// Drops loads without streams of contracts that are not served any more.
     mutating func forget(at now: Timestamp, unless isServed: (Identifier) -> Bool) {
         for (id, load) in loads where load.tickets.isEmpty && !isServed(id) {
-            _ = load.meter(at: now)
+            load.settle(at: now)
             loads[id] = nil
         }
     }

@@ -121,6 +121,12 @@ final class ContractLoad {
         return isOver != isUsedUp
     }
 
+    /// Leaves everything that was counted with what all loops share, before the load is forgotten.
+    func settle(at now: Timestamp) {
+        _ = meter(at: now)
+        shared.keep(refusals)
+    }
+
     fileprivate func add(_ ticket: FlowTicket) {
         ticket.place = tickets.count
         tickets.append(ticket)

@@ -343,9 +343,9 @@ final class Front: Handler {
     /// No new visitors; those who are here leave after their answer. Agents are told to go elsewhere.
     func drain(_ duration: Duration) {
         isDraining = true
-        for listener in listeners.values { listener.close() }
+        for listener in listeners.values { listener.finish() }
         listeners = [:]
-        for port in ports.values.joined() { port.close() }
+        for port in ports.values.joined() { port.finish() }
         ports = [:]
         for port in Array(datagramPorts.values.joined()) { port.close() }
         for tunnel in tunnels { tunnel.goAway(.drain, drain: duration, "The gateway is going down") }

@@ -18,6 +18,8 @@ final class ListeningSocket: Sendable {
 /// taken on a descriptor kept in reserve and closed, so that their peers learn it at once, and it pauses for a moment.
 final class Acceptor: Handler {
     private static let perTurn = 64
+    /// More than the kernel lets wait.
+    private static let waiting = 65_536
     private static let pause: Duration = .milliseconds(100)
 
     private let loop: Loop
@@ -66,9 +68,15 @@ final class Acceptor: Handler {
         loop.remove(self)
     }
 
-    private func acceptSome() {
+    /// Takes those who wait, who would be reset otherwise although they were let connect, and stops accepting.
+    func finish() {
+        acceptSome(Self.waiting)
+        close()
+    }
+
+    private func acceptSome(_ limit: Int = perTurn) {
         guard retry == nil else { return }
-        for _ in 0..<Self.perTurn {
+        for _ in 0..<limit {
             guard let socket else { return }
             if let (descriptor, peer) = Socket.accept(socket.descriptor) {
                 onAccept(descriptor, peer)

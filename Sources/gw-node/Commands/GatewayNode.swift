@@ -197,7 +197,12 @@ actor GatewayNode {
         if version != wantedVersion || running != wantedRunning {
             wantedVersion = version
             wantedRunning = running
-            lastWanted = wanted(await gateway.conditions(), running)
+            let wanted = wanted(await gateway.conditions(), running)
+            if lastWanted.keys.contains(where: { wanted[$0] == nil }) {
+                // The report that ends a contract carries the last of its bytes.
+                keepUsage(await gateway.meters(), at: Posix.now())
+            }
+            lastWanted = wanted
         }
         await reporter?.wantUsage(usageSamples, every: .seconds(settings.file.usage.reportSeconds))
         await reporter?.want(lastWanted, at: verified.size)
