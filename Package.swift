@@ -123,7 +123,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "gw-node", "Contracts", "Ledger", "TestSupport", crypto,
+                "gw-node", "Contracts", "Gateway", "Ledger", "TestSupport", crypto, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The slow checks: the whole suite under AddressSanitizer and ThreadSanitizer, then the end-to-end suites in release.
-# Usage: scripts/test-more.sh [address|thread|heavy|disk]...   (all of them when none is named)
+# The slow checks: the whole suite under AddressSanitizer and ThreadSanitizer, then the end-to-end suites in release,
+# with the long ones, and real programs through the tunnel.
+# Usage: scripts/test-more.sh [address|thread|heavy|programs|disk]...   (all of them when none is named)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/install-deps.sh
@@ -9,13 +10,15 @@ source scripts/install-deps.sh
 # What a visitor costs in memory means nothing beside a sanitizer's own.
 WITHOUT_MEMORY=(--skip "IntegrationTests.Load")
 
+RELEASE=(swift test --no-parallel -c release --scratch-path .build-heavy -Xswiftc -enable-testing)
+
 step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
 
 need_swift
 install_packages "${BUILD_PACKAGES[@]}" curl openssl python3
 
 parts=("$@")
-[ ${#parts[@]} -eq 0 ] && parts=(address thread heavy disk)
+[ ${#parts[@]} -eq 0 ] && parts=(address thread heavy programs disk)
 
 for part in "${parts[@]}"; do
     case "$part" in
@@ -30,7 +33,12 @@ for part in "${parts[@]}"; do
         ;;
     heavy)
         step "The end-to-end suites against a release build"
-        swift test --no-parallel -c release --scratch-path .build-heavy -Xswiftc -enable-testing --filter IntegrationTests
+        WEBGW_MORE=heavy "${RELEASE[@]}" --filter IntegrationTests
+        ;;
+    programs)
+        step "Real programs through the tunnel, against a release build"
+        install_packages redis-server redis-tools postgresql dnsperf dnsmasq-base iperf3 git openssh-server openssh-client util-linux
+        WEBGW_MORE=programs "${RELEASE[@]}" --filter IntegrationTests.RealProgramTests
         ;;
     disk)
         step "The ledger on a failing and on a full disk"
@@ -38,7 +46,7 @@ for part in "${parts[@]}"; do
         swift test --no-parallel --filter "IntegrationTests.DiskFaults|IntegrationTests.FullDisk"
         ;;
     *)
-        echo "unknown part $part; known are address, thread, heavy, disk" >&2
+        echo "unknown part $part; known are address, thread, heavy, programs, disk" >&2
         exit 2
         ;;
     esac

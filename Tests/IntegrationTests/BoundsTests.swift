@@ -149,4 +149,23 @@ struct BoundsTests {
         let last = try await scene.usage()
         #expect(last.gateway["bytes_out"] ?? 0 > last.ledger["bytes_out"] ?? .max)
     }
+
+    @Test("the last report about a cancelled contract has every byte, also those of the moment before")
+    func lastBytes() async throws {
+        let scene = try await Scene(limits: "{ conns: 100, bps: 1Gbit }")
+        let (deployment, state) = (scene.deployment, scene.deployment.ledgerFlags(state: "state-user"))
+        let cancel = try NodeProcess(
+            "cancel",
+            ["contract", "cancel", scene.contract, "--key", "user.key"] + state,
+            in: deployment.folder
+        )
+        var carried = 0
+        while await scene.page("/bytes/30000")?.status == 200 { carried += 1 }
+        #expect(try await cancel.finish().status == 0)
+        #expect(carried > 0)
+        try await eventually(within: 30, "the ledger has what the gateway has") {
+            let usage = try await scene.usage()
+            return usage.ledger["bytes_out"] ?? 0 > carried * 30_000 && usage.ledger == usage.gateway
+        }
+    }
 }

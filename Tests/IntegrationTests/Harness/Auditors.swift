@@ -67,14 +67,7 @@ struct Auditors {
         guard case .included = answer else { throw NeverHappened(description: "policy.set: \(answer)") }
     }
 
-    /// A private key of the deployment's folder.
-    func key(_ name: String) throws -> SigningKey {
-        let text = try String(contentsOf: deployment.folder.appendingPathComponent(name), encoding: .utf8)
-        guard let seed = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
-            throw NeverHappened(description: "\(name) is no key file")
-        }
-        return try SigningKey(seed: seed)
-    }
+    func key(_ name: String) throws -> SigningKey { try deployment.key(name) }
 
     /// `audit attest` by one of them; `more` are further arguments.
     @discardableResult

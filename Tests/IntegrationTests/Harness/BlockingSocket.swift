@@ -9,9 +9,12 @@ final class BlockingSocket: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Connects to a numeric IPv4 address.
-    static func connected(_ address: String, _ port: UInt16) throws -> BlockingSocket {
+    /// Connects to a numeric IPv4 address, from another when `source` is given.
+    static func connected(_ address: String, _ port: UInt16, source: String? = nil) throws -> BlockingSocket {
         let socket = BlockingSocket(Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        if let source, unsafe withAddress(source, 0, { unsafe bind(socket.descriptor, $0, $1) }) != 0 {
+            throw NeverHappened(description: "bind to \(source): errno \(errno)")
+        }
         guard unsafe withAddress(address, port, { unsafe connect(socket.descriptor, $0, $1) }) == 0 else {
             throw NeverHappened(description: "connect: errno \(errno)")
         }
@@ -51,6 +54,20 @@ final class BlockingSocket: Sendable {
             }
             return true
         }
+    }
+
+    /// Reads and writes fail after so many seconds without a byte.
+    func setDeadline(seconds: Int) {
+        var limit = timeval(tv_sec: seconds, tv_usec: 0)
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, size)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+    }
+
+    /// The end of the connection will be a reset.
+    func resetOnClose() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     }
 
     func finish() { shutdown(descriptor, Int32(SHUT_WR)) }

@@ -1,3 +1,4 @@
+import Contracts
 import Foundation
 
 /// A ledger, gateways and agents as separate processes of the built `gw-node`, in a folder and on an address of their own.
@@ -48,15 +49,16 @@ final class Deployment {
 
     // MARK: Commands
 
-    /// Runs a command to its end; anything but `status` is an error with what it printed.
+    /// Runs a command to its end; anything but `status` is an error with what it printed. Nil takes any.
     @discardableResult
-    func run(_ arguments: [String], status: Int32 = 0, within limit: Double = 30) async throws -> Finished {
-        let process = try NodeProcess("command", arguments, in: folder)
+    func run(_ arguments: [String], status: Int32? = 0, within limit: Double = 30) async throws -> Finished {
+        let name = arguments.prefix { !$0.hasPrefix("-") }.prefix(2).joined(separator: "-")
+        let process = try NodeProcess(name.replacing("/", with: "-"), arguments, in: folder)
         let finished = try await process.finish(within: limit)
-        guard finished.status == status else {
+        guard status == nil || finished.status == status else {
             throw NeverHappened(
                 description:
-                    "gw-node \(arguments.joined(separator: " ")) ended with \(finished.status), not \(status)\n"
+                    "gw-node \(arguments.joined(separator: " ")) ended with \(finished.status), not \(status ?? 0)\n"
                     + finished.output + finished.errors
             )
         }
@@ -226,14 +228,15 @@ final class Deployment {
         """
     }
 
-    /// Starts an agent for one contract; `forwards` such as ["web=127.0.0.1:8080"].
+    /// Starts an agent for one contract, with a state folder of its own; `forwards` such as ["web=127.0.0.1:8080"].
     func startAgent(
         _ key: String = "agent",
         contract: String,
         forwards: [String],
-        ledger url: String? = nil
+        ledger url: String? = nil,
+        state: String? = nil
     ) throws -> NodeProcess {
-        var flags = ledgerFlags(state: "state-\(key)-agent")
+        var flags = ledgerFlags(state: state ?? "state-\(key)-agent")
         if let url { flags[1] = url }
         let targets = forwards.flatMap { ["--forward", $0] }
         return try NodeProcess(
@@ -241,6 +244,15 @@ final class Deployment {
             ["tunnel", "--contract", contract, "--key", "\(key).key"] + targets + flags,
             in: folder
         )
+    }
+
+    /// A private key of the folder.
+    func key(_ file: String) throws -> SigningKey {
+        let text = try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)
+        guard let seed = Hex.decode(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw NeverHappened(description: "\(file) is no key file")
+        }
+        return try SigningKey(seed: seed)
     }
 
     func write(_ name: String, _ text: String) throws {

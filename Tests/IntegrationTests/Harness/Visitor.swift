@@ -10,9 +10,12 @@ final class Visitor {
     private(set) var isEnded = false
 
     /// Connects, from `source` when it is given.
-    init(_ address: String, _ port: UInt16) async throws {
+    init(_ address: String, _ port: UInt16, from source: String? = nil) async throws {
         let (stream, continuation) = AsyncThrowingStream<ByteBuffer, any Error>.makeStream()
-        channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        if let source { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: source, port: 0)) }
+        channel =
+            try await bootstrap
             .connectTimeout(.seconds(5))
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
