@@ -75,7 +75,9 @@ struct TunnelAdmissionTests {
         let (one, other) = (TestGateway.contract, Self.contracts[0])
         /// Whether the session's backend is healthy; nil without a session.
         @Sendable func health() async -> Bool? {
-            await gateway.parts.run { $0.registry.sessions.first?.isHealthy(contract: one, expose: "web") } ?? nil
+            await gateway.parts.run {
+                $0.registry.sessions.first?.isHealthy(SessionBackend(contract: one, expose: "web"))
+            } ?? nil
         }
         let steps = Lock(0)
         async let talk: Bool = blocking {

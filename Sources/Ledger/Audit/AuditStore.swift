@@ -138,7 +138,10 @@ public final class AuditStore: Sendable {
     /// Saves a step, which follows the one before; it is on the disk when this returns.
     func save(_ step: Step) async throws(AuditStoreError) {
         do {
-            try await queue.write { database in try self.write(step.position, step.changes, database) }
+            // A task of its own: one that is cancelled still keeps what it has verified.
+            try await Task {
+                try await queue.write { database in try self.write(step.position, step.changes, database) }
+            }.value
         } catch let error as AuditStoreError {
             throw error
         } catch {

@@ -54,7 +54,7 @@ struct HistoryCheck: Sendable {
                 bundle = try await leaves(index, width: Int(min(full, origin.note.size - index * full)))
             } catch {
                 // Whatever it is, what was verified is not verified again.
-                try save(&replay, in: file, &saved)
+                try await save(&replay, in: file, &saved)
                 guard let refusal = error as? LedgerRefusal else { throw error }
                 try await wait(refusal)
                 continue
@@ -72,12 +72,12 @@ struct HistoryCheck: Sendable {
                     )
                 }
             }
-            if replay.state.size >= saved + Self.savedEvery { try save(&replay, in: file, &saved) }
+            if replay.state.size >= saved + Self.savedEvery { try await save(&replay, in: file, &saved) }
             await progress(replay.state.size)
             do {
                 try await configuration.clock.sleep(for: begin.duration(to: .now))
             } catch {
-                try save(&replay, in: file, &saved)
+                try await save(&replay, in: file, &saved)
                 throw error
             }
         }
@@ -117,9 +117,9 @@ struct HistoryCheck: Sendable {
         return replay
     }
 
-    private func save(_ replay: inout LogReplay, in file: AuditStore, _ saved: inout UInt64) throws {
+    private func save(_ replay: inout LogReplay, in file: AuditStore, _ saved: inout UInt64) async throws {
         guard replay.state.size > saved else { return }
-        try file.save(&replay)
+        try await file.save(await file.step(&replay))
         saved = replay.state.size
     }
 

@@ -271,10 +271,9 @@ struct SnapshotStart: Sendable {
             window: ProcessInfo.processInfo.activeProcessorCount + 2,
             keys: { fold.state.keyRing },
             load: { bundle in
-                let leaves = try await client.leaves(bundle, from: source, false)
+                let leaves = HashedLeaves(try await client.leaves(bundle, from: source, false))
                 let first = Int(bundle.index) * TilePath.fullWidth + bundle.skip
-                for (offset, leaf) in leaves.enumerated()
-                where MerkleTree.leafHash(leaf) != log.hashes[first + offset] {
+                for (offset, hash) in leaves.hashes.enumerated() where hash != log.hashes[first + offset] {
                     let what = "its entry \(first + offset) is not the log's"
                     throw LedgerRefusal(.entriesMismatch, source: source, what)
                 }
