@@ -8,9 +8,9 @@ import TestSupport
 enum KillPhase: String, CaseIterable {
     /// Nothing of what clients wait for is committed.
     case append
-    /// The head is committed, and the sign guard does not know of it.
+    /// The head is committed, and neither sign guard knows of it.
     case commit
-    /// The sign guard permits the tree, and there is no checkpoint of it.
+    /// The sign guard's file permits the tree, and there is no checkpoint of it.
     case sign
     /// The checkpoint is there, and whoever waits for its last entry has no answer.
     case publish
@@ -27,19 +27,28 @@ enum KillPhase: String, CaseIterable {
         }
         let queue = try DatabaseQueue(path: folder.appendingPathComponent("ledger.db").path)
         defer { try? queue.close() }
-        let (head, guarded, published) = try queue.read { database in
+        let file = try? Data(contentsOf: URL(fileURLWithPath: "\(rig.directory)/sign-guard"))
+        let (head, row, published) = try queue.read { database in
             (
                 try Int64.fetchOne(database, sql: "SELECT size FROM head") ?? 0,
                 try Int64.fetchOne(database, sql: "SELECT size FROM sign_guard") ?? 0,
                 try Int64.fetchOne(database, sql: "SELECT max(size) FROM checkpoint") ?? 0
             )
         }
-        if guarded < head {
+        if max(row, file.map(Self.guardedSize) ?? 0) < head {
             self = .commit
         } else if published < head {
             self = .sign
         } else {
             self = memory.isAcknowledged(UInt64(head - 1)) ? .append : .publish
         }
+    }
+
+    /// The larger size of the two records of a guard file; each is a line of title, size, root and hash.
+    private static func guardedSize(_ file: Data) -> Int64 {
+        [0, 4096].compactMap { offset in
+            let words = String(decoding: file.dropFirst(offset).prefix(256), as: UTF8.self).split(separator: " ")
+            return words.count > 1 ? Int64(words[1]) : nil
+        }.max() ?? 0
     }
 }
