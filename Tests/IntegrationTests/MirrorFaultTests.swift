@@ -42,7 +42,7 @@ struct MirrorFaults {
         while rounds < 10 || (shown == 0 && rounds < 40) {
             rounds += 1
             let process = try NodeProcess("mirror", mirror(deployment, ["--state", "verified"]), in: deployment.folder)
-            let moment = Duration.milliseconds(Int64.random(in: 20...2000, using: &random))
+            let moment = Duration.milliseconds(Int64.random(in: 20...4000, using: &random))
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await maker.append(50) }
                 // The moment of the kill is what is random here; nothing waits for it.

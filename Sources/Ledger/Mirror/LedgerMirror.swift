@@ -99,18 +99,21 @@ public actor LedgerMirror {
             try await writeEntries(from: done, to: position.size)
             try writeUpperTiles(from: done, to: position.size)
         }
-        // A snapshot that cannot be had now is no reason to hold the log back.
+        var update: Update?
+        if folder.read("checkpoint", limit: SignedNote.longest) != position.checkpoint {
+            // At this point every file below the checkpoint is on the disk.
+            try folder.write(position.checkpoint, "checkpoint")
+            size = position.size
+            prune(from: done, to: position.size)
+            update = Update(size: position.size, root: position.root, entries: position.size - done)
+        }
+        // A snapshot lies within the log, so it comes after; one that cannot be had now holds nothing back.
         do {
             try await mirrorSnapshots(position)
         } catch let refusal as LedgerRefusal where refusal.kind != .local {
             logger.warning("\(refusal.message)", metadata: ["code": "\(refusal.code)"])
         }
-        guard folder.read("checkpoint", limit: SignedNote.longest) != position.checkpoint else { return nil }
-        // At this point every file below the checkpoint is on the disk.
-        try folder.write(position.checkpoint, "checkpoint")
-        size = position.size
-        prune(from: done, to: position.size)
-        return Update(size: position.size, root: position.root, entries: position.size - done)
+        return update
     }
 
     /// Size whose files are complete, found once from the folder.
