@@ -3,7 +3,7 @@ public import Contracts
 /// The fold over a log from its first entry, with what a verifier needs to know about the way.
 public struct LogReplay: Sendable {
     /// State after the entries so far.
-    public private(set) var state = ContractState()
+    public internal(set) var state = ContractState()
 
     /// Tree over the leaves that were folded.
     public private(set) var tree = CompactRange()
@@ -58,10 +58,6 @@ public struct LogReplay: Sendable {
 
     /// State root after the entries so far. Costs hashes for the rows changed since the last call.
     public mutating func stateRoot() -> Digest { state.stateRoot() }
-
-    /// Does what `stateRoot()` costs on all cores.
-    @discardableResult
-    mutating func hashOnAllCores() async -> StateHashing? { await state.hashOnAllCores() }
 
     /// Checks the checkpoint of all entries: signature and quorum under the keys and the policy reached, then the ticks.
     ///

@@ -30,3 +30,9 @@ extension ContractState {
         }
     }
 }
+
+extension LogReplay {
+    /// Does what `stateRoot()` costs on all cores.
+    @discardableResult
+    mutating func hashOnAllCores() async -> StateHashing? { await state.hashOnAllCores() }
+}
