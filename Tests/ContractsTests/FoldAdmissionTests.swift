@@ -26,7 +26,10 @@ struct FoldAdmissionTests {
                 #expect(left.takeChanges() == right.takeChanges(), "entry \(position), \(outcome.code)")
                 #expect(left.stateRoot() == right.stateRoot(), "entry \(position), \(outcome.code)")
             }
-            if position % 10 == 0 { _ = admitted.takeChanges() }
+            if position % 10 == 0 {
+                _ = admitted.takeChanges()
+                _ = admitted.stateRoot()
+            }
         }
         #expect(refused.count > 3)
     }
