@@ -75,6 +75,13 @@ final class BlockingSocket: Sendable {
     /// Ends both directions at once; what reads on another thread wakes up.
     func cut() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
+    /// Sends RST at once, also while another thread reads or writes.
+    func abort() {
+        var nowhere = sockaddr()
+        nowhere.sa_family = sa_family_t(AF_UNSPEC)
+        _ = unsafe connect(descriptor, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
+    }
+
     /// The socket ends with RST when its last user lets go of it.
     func resetAtEnd() {
         var value = linger(l_onoff: 1, l_linger: 0)

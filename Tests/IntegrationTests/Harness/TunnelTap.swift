@@ -44,7 +44,7 @@ final class TunnelTap: Sendable {
 
     private func carry(_ agent: BlockingSocket) {
         let first = agent.read(exactly: 1)
-        guard !first.isEmpty, let gateway = try? BlockingSocket.connected(address, port) else { return }
+        guard !first.isEmpty else { return }
         let isSession = first == [0x16]
         var ahead = first
         if !isSession {
@@ -53,6 +53,7 @@ final class TunnelTap: Sendable {
             let time = holding.withLock { $0 }
             if time > .zero { Thread.sleep(forTimeInterval: Double(time.components.seconds)) }
         }
+        guard let gateway = try? BlockingSocket.connected(address, port) else { return agent.abort() }
         pairs.withLock { $0.append(Pair(agent: agent, gateway: gateway, isSession: isSession)) }
         guard gateway.write(ahead[...]) else { return agent.cut() }
         Thread.detachNewThread { Self.copy(gateway, agent) }
@@ -65,8 +66,8 @@ final class TunnelTap: Sendable {
             let count = source.read(into: &buffer)
             if count == 0 { return target.finish() }
             guard count > 0, target.write(buffer[..<count]) else {
-                source.cut()
-                return target.cut()
+                source.abort()
+                return target.abort()
             }
         }
     }
