@@ -160,7 +160,7 @@ struct Refusals {
             gateways: [scene.gateway],
             expose: ["{ id: web, kind: http, tls: none, hosts: [brief.gw.test.example], backends: [b1] }"],
             names: ["brief"]
-        ).replacing("valid: 30d", with: "valid: 12s")
+        ).replacing("valid: 30d", with: "not_after: \(Date(timeIntervalSinceNow: 20).ISO8601Format())")
         try scene.deployment.write("brief.yaml", brief)
         try await scene.deployment.act("user", ["contract", "create", "brief.yaml"])
         try await eventually(within: 10, "the brief contract is known") {

@@ -124,7 +124,15 @@ struct WallTests {
         #expect(try await keys.finish().status == 0)
         let script = """
             ip link set lo up
-            { \(preparation); } &
+            {
+                # Whoever waits for the end of the agent waits for the descriptors that it was started with.
+                for place in /proc/self/fd/*; do
+                    number=${place##*/}
+                    [ "$number" -le 2 ] || eval "exec $number>&-"
+                done
+                exec </dev/null >/dev/null 2>&1
+                \(preparation)
+            } &
             until [ -e listening ]; do sleep 0.05; done
             exec "$@"
             """
@@ -132,7 +140,8 @@ struct WallTests {
         let process = try NodeProcess(
             "tunnel",
             [
-                "-n", "sh", "-c", script, "sh", GWNode.program.path, "tunnel", "--wall", "--contract", zero, "--key",
+                "-n", "bash", "-c", script, "bash", GWNode.program.path, "tunnel", "--wall", "--contract", zero,
+                "--key",
                 "agent.key", "--forward", "web=127.0.0.1:8080", "--ledger", "http://127.0.0.1:1", "--ledger-id", zero,
                 "--state", "state", "--json",
             ],
