@@ -5,7 +5,7 @@ import Testing
 struct NodeRoutesTests {
     /// Random contracts, names, reports, bills and times. States are skipped, times go back and forth, and after every move the
     /// routes must be those that the pure function gives.
-    @Test("are after any moves what the route table gives", arguments: [1, 2, 3] as [UInt64])
+    @Test("are after any moves what the route table gives", arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
     func walk(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var world = World()

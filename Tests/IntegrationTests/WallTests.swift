@@ -67,7 +67,7 @@ struct WallTests {
         )
         let port = try await offender.line(beginning: "listening ")
         let appeared = ContinuousClock.now
-        // Seen in its own table: the notice of its end may wait for what the listener was started with.
+        // Seen in the process table: Foundation still called it running when it was gone from there.
         try await eventually(within: 20, "the agent ends") {
             !FileManager.default.fileExists(atPath: "/proc/\(agent.pid)/fd/1")
         }
