@@ -58,19 +58,36 @@ struct StateTree: Sendable {
     }
 
     private static let empty: StateTree = {
-        let nodes = completeTree(over: bucketHash([]))
+        let nodes = emptyPage
         let page = Page(nodes: nodes, buckets: [[Row]](repeating: [], count: 256))
         return StateTree(pages: [Page](repeating: page, count: 256), top: completeTree(over: nodes[1]))
     }()
 
+    /// The nodes of a page without rows. Most buckets of most states are empty, so that each is hashed once.
+    private static let emptyPage = completeTree(over: Digest.sha256(bucketBytes([])))
+
+    /// The tree over 256 equal leaves: eight hashes.
     private static func completeTree(over leaf: Digest) -> [Digest] {
-        completeTree(of: [Digest](repeating: leaf, count: 256))
+        var nodes = [Digest](repeating: leaf, count: 512)
+        var first = 128
+        while first > 0 {
+            let node = MerkleTree.nodeHash(nodes[2 * first], nodes[2 * first + 1])
+            for index in first..<2 * first { nodes[index] = node }
+            first /= 2
+        }
+        return nodes
     }
 
     private static func completeTree(of leaves: [Digest]) -> [Digest] {
+        let empty = emptyPage
         var nodes = leaves + leaves
-        for index in stride(from: 255, through: 1, by: -1) {
-            nodes[index] = MerkleTree.nodeHash(nodes[2 * index], nodes[2 * index + 1])
+        var index = 255
+        while index > 0 {
+            let left = nodes[2 * index]
+            let right = nodes[2 * index + 1]
+            let isEmpty = left == empty[2 * index] && right == empty[2 * index + 1]
+            nodes[index] = isEmpty ? empty[index] : MerkleTree.nodeHash(left, right)
+            index -= 1
         }
         return nodes
     }
@@ -119,14 +136,19 @@ struct StateTree: Sendable {
     }
 
     private static func bucketHash(_ rows: [Row]) -> Digest {
+        rows.isEmpty ? emptyPage[256] : .sha256(bucketBytes(rows))
+    }
+
+    /// A bucket as it is hashed.
+    private static func bucketBytes(_ rows: [Row]) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(rows.reduce(5) { $0 + $1.key.count + $1.value.count + 8 })
         bytes.append(2)
         append(rows, to: &bytes)
-        return .sha256(bytes)
+        return bytes
     }
 
-    /// Appends a bucket as it is hashed, without the byte in front.
+    /// Appends a bucket without the byte that stands in front when it is hashed.
     static func append(_ rows: [Row], to bytes: inout [UInt8]) {
         append(rows.count, to: &bytes)
         for row in rows {

@@ -73,7 +73,11 @@ struct Bytes32: Hashable, Sendable {
     @inline(__always)
     private static func word(_ bytes: Span<UInt8>, at start: Int) -> UInt64 {
         var value: UInt64 = 0
-        for offset in 0..<8 { value = value << 8 | UInt64(bytes[start + offset]) }
+        var offset = start
+        while offset < start + 8 {
+            value = value << 8 | UInt64(bytes[offset])
+            offset += 1
+        }
         return value
     }
 
@@ -119,8 +123,10 @@ struct Bytes32: Hashable, Sendable {
 
     @inline(__always)
     private static func append(_ word: UInt64, to bytes: inout OutputSpan<UInt8>) {
-        for shift in stride(from: 56, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
+        var shift: UInt64 = 64
+        while shift > 0 {
+            shift -= 8
+            bytes.append(UInt8(truncatingIfNeeded: word >> shift))
         }
     }
 }

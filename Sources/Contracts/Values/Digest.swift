@@ -38,7 +38,11 @@ public struct Digest: Hashable, Comparable, Sendable, CustomStringConvertible {
         var bytes = digest.makeIterator()
         func word() -> UInt64 {
             var word: UInt64 = 0
-            for _ in 0..<8 { word = word << 8 | UInt64(bytes.next() ?? 0) }
+            var count = 0
+            while count < 8 {
+                word = word << 8 | UInt64(bytes.next() ?? 0)
+                count += 1
+            }
             return word
         }
         raw = Bytes32(w0: word(), w1: word(), w2: word(), w3: word())
