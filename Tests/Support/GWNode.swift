@@ -65,11 +65,11 @@ public final class RunningGWNode: Sendable {
     }
 
     deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        if isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 
     public var identifier: Int32 { process.processIdentifier }
-    public var isRunning: Bool { process.isRunning }
+    public var isRunning: Bool { process.ending == nil }
 
     /// Everything printed so far.
     public var printed: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
@@ -94,14 +94,9 @@ public final class RunningGWNode: Sendable {
     /// Waits for the end of the process; kills it when the time is over.
     public func finish(within seconds: Double = 30) async -> GWNode.Result {
         let deadline = ContinuousClock.now + .seconds(seconds)
-        while process.isRunning, ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(5)) }
-        let wasRunning = process.isRunning
-        if wasRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
-        return GWNode.Result(
-            status: wasRunning ? -1 : process.terminationStatus,
-            output: printed,
-            errors: complaints
-        )
+        while isRunning, ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(5)) }
+        let status = process.ending
+        if status == nil { kill(process.processIdentifier, SIGKILL) }
+        return GWNode.Result(status: status ?? -1, output: printed, errors: complaints)
     }
 }

@@ -53,38 +53,39 @@ final class NodeProcess {
         try process.run()
     }
 
-    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+    deinit { if isRunning { kill(process.processIdentifier, SIGKILL) } }
 
     var pid: Int32 { process.processIdentifier }
-    var isRunning: Bool { process.isRunning }
-    var output: String { (try? String(contentsOf: outputFile, encoding: .utf8)) ?? "" }
-    var errors: String { (try? String(contentsOf: errorFile, encoding: .utf8)) ?? "" }
+    var isRunning: Bool { process.ending == nil }
+    /// What it wrote; bytes that are no text become replacement characters, as when a program prints frames that it was sent.
+    var output: String { String(decoding: (try? Data(contentsOf: outputFile)) ?? Data(), as: UTF8.self) }
+    var errors: String { String(decoding: (try? Data(contentsOf: errorFile)) ?? Data(), as: UTF8.self) }
 
     func send(_ signal: Int32) { kill(pid, signal) }
 
     /// Waits for the end and returns what was printed.
     func finish(within limit: Double = 30) async throws -> Finished {
         do {
-            try await eventually(within: limit, "\(name) ends") { !process.isRunning }
+            try await eventually(within: limit, "\(name) ends") { !isRunning }
         } catch {
             send(SIGKILL)
             throw NeverHappened(description: "\(name) did not end within \(limit) s\n\(errors)")
         }
-        return Finished(status: process.terminationStatus, output: output, errors: errors)
+        return Finished(status: process.ending ?? -1, output: output, errors: errors)
     }
 
     /// SIGKILL, and waits until the process is gone.
     func killHard() async throws {
         send(SIGKILL)
-        try await eventually("\(name) is gone") { !process.isRunning }
+        try await eventually("\(name) is gone") { !isRunning }
     }
 
     /// Waits for a line that begins with `prefix` on standard output, and returns the rest of it.
     func line(beginning prefix: String, within limit: Double = 20) async throws -> String {
         do {
             return try await awaited("\(name) prints `\(prefix)`", within: limit) {
-                guard process.isRunning else {
-                    throw NeverHappened(description: "\(name) ended with \(process.terminationStatus): \(errors)")
+                if let status = process.ending {
+                    throw NeverHappened(description: "\(name) ended with \(status): \(errors)")
                 }
                 let found = output.split(separator: "\n", omittingEmptySubsequences: false).dropLast().first {
                     $0.hasPrefix(prefix)
