@@ -171,7 +171,8 @@ struct ManyAgentsTests {
         for number in 0..<count {
             let own = try (0..<perContract).map { _ in try TwinMaker.freshKey() }
             let port = gateway.leases.lowerBound + UInt16(number)
-            let names = own.indices.map { "b\($0)" }
+            // In the order of the ledger: two digits each.
+            let names = own.indices.map { "b\(10 + $0)" }
             let now = Int64(Date().timeIntervalSince1970)
             let spec = ContractSpec(
                 backends: zip(names, own).map { Contracts.Backend(id: $0, target: .key($1.publicKey)) },
