@@ -95,6 +95,7 @@ struct ConfigurationFileTests {
             ledger: { urls: ["http://127.0.0.1:8080"], id: "\(Self.pin)", dev: true }
             key: /etc/agent.key
             contracts: { "\(Self.pin)": { web: "127.0.0.1:8080", six: "[::1]:53", redis: "unix:/run/redis.sock" } }
+            drain: 5m
             """
         let file = try AgentFile(ConfigurationFile(path: "agent.yaml", text: text))
         let id = try #require(Identifier(hex: Self.pin))
@@ -105,6 +106,7 @@ struct ConfigurationFileTests {
             ]
         )
         #expect(file.slots == 2)
+        #expect(file.drain == .seconds(300))
         #expect(file.keyFile == "/etc/agent.key")
     }
 

@@ -6,7 +6,7 @@ import Testing
 @Suite("Several agents and several gateways, through real processes", .serialized)
 struct RedundancyTests {
     /// Event loops of the gateway.
-    private static let loops = [1]
+    private static let loops = More.heavy ? [1, 2] : [1]
 
     // MARK: Balancing
 
@@ -175,7 +175,7 @@ struct RedundancyTests {
 
 /// Asks one gateway after the other, on a connection for each request, and repeats what it may: a connection that was refused, an answer 503,
 /// and for GET also a connection that ended before any byte of an answer.
-private final class RetryingClient: Sendable {
+final class RetryingClient: Sendable {
     struct Report: Sendable {
         var answered = 0
         var repeated = 0

@@ -193,7 +193,7 @@ extension HTTPConnection {
     /// The answer went out whole, or into `stuckDown`.
     private func finishExchange() {
         let isRequestWhole = exchange.request.hasEnded && stuckUp == nil
-        if !exchange.workloadKeepsAlive || !isRequestWhole { dropStream(.cancelled) }
+        if !exchange.workloadKeepsAlive || !isRequestWhole || stream?.isLeaving == true { dropStream(.cancelled) }
         answerCarry = []
         afterAnswer(keepsAlive: exchange.keepsAlive && isRequestWhole)
     }
@@ -253,6 +253,9 @@ extension HTTPConnection {
     }
 
     // MARK: The end of the stream
+
+    /// A stream that is kept for the next request would hold up an agent that wants to go.
+    func carrierLeaves() { if phase == .head { dropStream(.cancelled) } }
 
     func receiveFinish() {
         switch phase {

@@ -15,6 +15,8 @@ final class AgentCore {
     private var dialers: [Identifier: (endpoint: GatewayEndpoint, slots: [SlotDialer])] = [:]
     /// Of gateways that are dialed no more, until their sessions have ended.
     private var retired: [SlotDialer] = []
+    /// No gateway is dialed any more.
+    private var isLeaving = false
     private var names: [String: (addresses: [SocketAddress], until: MonotonicNanoseconds)] = [:]
     /// How long a looked-up name of a local service is remembered.
     private static let nameTime: UInt64 = 5_000_000_000
@@ -81,6 +83,7 @@ final class AgentCore {
 
     /// Dials what is new, drops what is gone, leaves alone what stays the same.
     func update(endpoints: [GatewayEndpoint]) {
+        guard !isLeaving else { return }
         var wanted: [Identifier: GatewayEndpoint] = [:]
         for endpoint in endpoints { wanted[endpoint.node] = endpoint }
         for (node, dialer) in dialers where wanted[node] != dialer.endpoint {
@@ -106,7 +109,18 @@ final class AgentCore {
         }
     }
 
+    /// Dials no more, and tells the gateways to go to other agents; what runs has so many seconds, at least one.
+    func leave(within seconds: Int64) {
+        isLeaving = true
+        for dialer in dialers.values {
+            for slot in dialer.slots { slot.leave(within: seconds) }
+            retired += dialer.slots
+        }
+        dialers = [:]
+    }
+
     func stop() {
+        isLeaving = true
         for dialer in dialers.values {
             for slot in dialer.slots { slot.stop() }
         }
@@ -172,8 +186,6 @@ final class SlotDialer {
 
     /// An agent whose key another agent took over does not fight for it.
     private static let supersededPause: Duration = .seconds(30)
-    /// Seconds after GOAWAY for which a session is kept at most, whatever the gateway says; contracts drain for an hour at most.
-    private static let longestDrain: Int64 = 3660
     /// A session that served this long was good.
     private static let goodTime: UInt64 = 5_000_000_000
 
@@ -220,7 +232,7 @@ final class SlotDialer {
             // A new connection is made at once; the old one serves its streams until the gateway closes it.
             leaving.append(speaker)
             session = nil
-            let patience = Duration.seconds(min(message.drain, Self.longestDrain) + 5)
+            let patience = Duration.seconds(min(message.drain, GoAway.longestDrain) + 5)
             core.loop.after(patience) { [weak speaker] in speaker?.drop() }
             var least = Duration.zero
             if message.code == .superseded { least = Self.supersededPause }
@@ -268,6 +280,14 @@ final class SlotDialer {
         pause?.cancel()
         pause = nil
         session?.retire()
+    }
+
+    /// Dials no more; the gateway goes to others, and what runs has so many seconds.
+    func leave(within seconds: Int64) {
+        isStopped = true
+        pause?.cancel()
+        pause = nil
+        session?.leave(within: seconds)
     }
 
     /// Whether nothing is left of a slot that dials no more.

@@ -54,6 +54,12 @@ final class AgentSession: MuxDelegate {
         mux.stage(session: .update, last.payload)
     }
 
+    /// Tells the gateway to go to other agents. It closes the session when nothing runs over it any more.
+    func leave(within seconds: Int64) {
+        guard isWelcome, let mux else { return close() }
+        mux.stage(session: .goAway, GoAway(code: .drain, drain: seconds, message: "The agent stops").payload)
+    }
+
     /// Tells the gateway that the agent serves other contracts now.
     func contractsChanged() {
         guard isWelcome, let mux else { return }

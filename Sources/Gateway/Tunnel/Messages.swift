@@ -159,6 +159,9 @@ struct GoAway: Equatable, Sendable {
     /// Seconds to stay away, with `overload`.
     var retryAfter: Int64?
 
+    /// Seconds for which a session is kept at most after GOAWAY, whatever the peer says; contracts drain for an hour at most.
+    static let longestDrain: Int64 = 3660
+
     init(code: GoAwayCode, drain: Int64, message: String, retryAfter: Int64? = nil) {
         self.code = code
         self.drain = drain

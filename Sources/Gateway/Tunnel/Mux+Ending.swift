@@ -1,5 +1,13 @@
 /// How a session ends: with a word to the peer, or at once.
 extension Mux {
+    /// Takes no new streams, and lets those go that wait for something that may not come.
+    func leave() {
+        guard !isLeaving else { return }
+        isLeaving = true
+        let running = streams
+        for stream in running.values { stream.owner?.carrierLeaves() }
+    }
+
     /// Ends the session because the peer broke a rule.
     func violate(_ code: GoAwayCode, _ rule: String) {
         close(.violated(code, message: rule), GoAway(code: code, drain: 0, message: rule))

@@ -46,6 +46,8 @@ final class Mux: Handler {
     var streams: [UInt32: Stream] = [:]
     /// Streams that wait to send, in the order in which they came.
     var blocked: [Stream] = []
+    /// No new streams go over it; those that run may end.
+    var isLeaving = false
     /// The connection does not take what is staged.
     var isCongested = false
     var isWorking = false

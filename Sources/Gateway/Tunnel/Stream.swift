@@ -17,9 +17,14 @@ protocol StreamOwner: AnyObject {
 
     /// A datagram came; false when the stream is none of datagrams, and is refused.
     func receive(datagram: [UInt8]) -> Bool
+
+    /// What carries the stream takes no new ones: a stream that is only kept for later should end.
+    func carrierLeaves()
 }
 
 extension StreamOwner {
+    func carrierLeaves() {}
+
     func receive(datagram: [UInt8]) -> Bool { false }
 
     func receive(_ bytes: Span<UInt8>, parts: [Range<Int>]) -> Int {
@@ -77,6 +82,8 @@ final class Stream: RateMember {
     }
 
     var loop: Loop { carrier.loop }
+    /// Whether what carries the stream takes no new ones.
+    var isLeaving: Bool { carrier.isLeaving }
 
     // MARK: Sending
 

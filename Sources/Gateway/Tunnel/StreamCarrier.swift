@@ -8,6 +8,9 @@ protocol StreamCarrier: AnyObject {
     /// Round-trip time in nanoseconds; 0 when unknown.
     var roundTrip: UInt64 { get }
 
+    /// No new streams go over it; those that run may end.
+    var isLeaving: Bool { get }
+
     /// Payload bytes that may be staged now; 0 when the carrier is congested.
     func roomForData() -> Int
     /// Whether a datagram of so many bytes may be staged now.
@@ -26,6 +29,10 @@ protocol StreamCarrier: AnyObject {
     func tookAll(_ stream: Stream)
     /// The stream is over.
     func forget(_ stream: Stream, grown: Int)
+}
+
+extension StreamCarrier {
+    var isLeaving: Bool { false }
 }
 
 extension Mux: StreamCarrier {

@@ -85,6 +85,18 @@ public final class TunnelAgent: Sendable {
     /// `limit`, or when the task is cancelled.
     public func retire(within limit: Duration) async {
         update(endpoints: [])
+        await settle(within: limit)
+    }
+
+    /// Tells every gateway to take new visitors to other agents, and lets those who are here end what they do. Returns when the gateways
+    /// closed the sessions, at the latest after `limit` (whole seconds; less than one ends nothing in order), or when the task is cancelled.
+    public func drain(within limit: Duration) async {
+        guard limit >= .seconds(1) else { return }
+        core.submit { $0.leave(within: limit.components.seconds) }
+        await settle(within: limit)
+    }
+
+    private func settle(within limit: Duration) async {
         let clock = ContinuousClock()
         let end = clock.now + limit
         while clock.now < end, await core.run({ $0.isBusy }) == true {

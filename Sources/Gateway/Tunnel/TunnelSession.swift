@@ -88,17 +88,33 @@ final class TunnelSession: MuxDelegate {
     /// Takes no new streams from now on; those running have `drain`, then the session closes.
     func goAway(_ code: GoAwayCode, drain: Duration, _ message: String, retryAfter: Int64? = nil) {
         guard mux.isOpen, !isDraining else { return }
-        isDraining = true
         let seconds = drain.components.seconds
         let frame = GoAway(code: code, drain: seconds, message: message, retryAfter: retryAfter)
-        leave()
-        lines.setWanted(false)
+        takeNoMore()
         guard seconds > 0, mux.streamCount > 0 else { return mux.close(.closed, frame) }
         mux.stage(session: .goAway, frame.payload)
-        loop.after(drain) { [weak self] in
-            guard let self else { return }
-            self.mux.close(.closed, frame)
-        }
+        closeWhenEmpty(frame, atLatest: drain)
+    }
+
+    /// The agent is leaving: streams go to others, those that run have the time it gave them. It closes by itself when it gave none.
+    private func agentLeaves(_ message: GoAway) {
+        guard !isDraining else { return }
+        takeNoMore()
+        guard message.drain > 0 else { return }
+        let frame = GoAway(code: .drain, drain: 0, message: "Nothing runs over this session any more")
+        guard mux.streamCount > 0 else { return mux.close(.closed, frame) }
+        closeWhenEmpty(frame, atLatest: .seconds(min(message.drain, GoAway.longestDrain)))
+    }
+
+    private func takeNoMore() {
+        isDraining = true
+        leave()
+        lines.setWanted(false)
+        mux.leave()
+    }
+
+    private func closeWhenEmpty(_ frame: GoAway, atLatest limit: Duration) {
+        loop.after(limit) { [weak self] in self?.mux.close(.closed, frame) }
         closeWhenEmpty(frame)
     }
 
@@ -124,9 +140,8 @@ final class TunnelSession: MuxDelegate {
         case .update: update(payload)
         case .health: health(payload)
         case .goAway:
-            isDraining = true
-            leave()
-            lines.setWanted(false)
+            guard let message = GoAway(payload) else { return refuse("GOAWAY is malformed") }
+            agentLeaves(message)
         case .usage:
             if !heard(usage: payload, desk: server?.authority.usageDesk) {
                 refuse("USAGE was not asked for, or is not signed")

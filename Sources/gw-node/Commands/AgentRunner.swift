@@ -11,16 +11,23 @@ struct AgentRunner {
     let targets: [Identifier: [String: ForwardTarget]]
     /// Whether the network wall is proven again and again.
     let isWalled: Bool
+    /// What visitors have to end what they do when the process is told to end.
+    let drain: Duration
     let output: Output
     let logger: Logger
     /// Meters of an earlier run, and where they are kept.
     let keeper: UsageKeeper
+
+    /// As gateways have it.
+    static let defaultDrain = Duration.seconds(30)
+    static let longestDrain: Int64 = 3600
 
     init(
         key: SigningKey,
         contracts: [Identifier: [String: ForwardTarget]],
         slots: Int,
         isWalled: Bool = false,
+        drain: Duration = Self.defaultDrain,
         folder: String,
         output: Output,
         logger: Logger
@@ -35,6 +42,7 @@ struct AgentRunner {
         // Gateways show it in their `status`.
         if isWalled { configuration.agent = "gw-node, walled" }
         self.isWalled = isWalled
+        self.drain = drain
         agent = try TunnelAgent(configuration: configuration, logger: logger)
         self.key = key.publicKey
         self.contracts = Set(contracts.keys)
@@ -58,6 +66,10 @@ struct AgentRunner {
                     logger: logger,
                     reload: {},
                     drain: {
+                        if drain > .zero {
+                            output.note("gw-node: visitors have up to \(Quantities.text(drain)) to end what they do")
+                        }
+                        await agent.drain(within: drain)
                         var last = keeper
                         if let book = await agent.usage() { last.keep(book, at: Posix.now()) }
                         await agent.stop()

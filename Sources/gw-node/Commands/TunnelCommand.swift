@@ -11,12 +11,14 @@ struct TunnelCommand: AsyncParsableCommand {
         abstract: "Run the agent: dial every gateway of a contract and lead its visitors to local services.",
         discussion: """
             It waits for a ledger, a gateway or a service that is not there yet, and serves only what it was told here,
-            whatever a gateway asks.
+            whatever a gateway asks. SIGTERM drains: gateways take new visitors to other agents, and those who are here have \
+            --drain to end what they do. A second SIGTERM ends at once.
 
             Example:
               gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --forward redis=unix:/run/redis.sock
               gw-node tunnel --config agent.yaml
               gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --check web=http:/health --wall
+              gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --drain 5m
             """
     )
 
@@ -44,11 +46,21 @@ struct TunnelCommand: AsyncParsableCommand {
     )
     var wall = false
     @Option(help: "Sessions to each gateway, 1 to 8.") var slots = 2
+    @Option(
+        help: ArgumentHelp(
+            "What visitors have to end what they do after SIGTERM, 0s to 1h; 30s when absent.",
+            valueName: "time"
+        )
+    )
+    var drain: String?
     @OptionGroup var signing: SigningOptions
     @OptionGroup var ledger: LedgerOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
+        if let drain, Self.drain(drain) == nil {
+            throw ValidationError("--drain \(drain) must be whole seconds from 0s to 1h, such as 30s")
+        }
         if config != nil {
             guard contract == nil, forwards.isEmpty, checks.isEmpty else {
                 throw ValidationError("--config says what --contract, --forward and --check say; give one or the other")
@@ -63,6 +75,11 @@ struct TunnelCommand: AsyncParsableCommand {
         }
         guard (1...8).contains(slots) else { throw ValidationError("--slots must be from 1 to 8") }
         _ = try Self.checked(Self.targets(forwards), checks)
+    }
+
+    /// Whole seconds within the bounds of a drain; nil for anything else.
+    static func drain(_ text: String) -> Duration? {
+        Quantities.seconds(text).flatMap { $0 <= AgentRunner.longestDrain ? .seconds($0) : nil }
     }
 
     static func targets(_ forwards: [String]) throws -> [String: ForwardTarget] {
@@ -103,6 +120,7 @@ struct TunnelCommand: AsyncParsableCommand {
         var contracts: [Identifier: [String: ForwardTarget]] = [:]
         var slots = slots
         var isWalled = wall
+        var drain = drain.flatMap(Self.drain)
         if let config {
             let file = try AgentFile(config)
             reference = try LedgerReference(file.ledger, state: file.state ?? ledger.state)
@@ -110,6 +128,7 @@ struct TunnelCommand: AsyncParsableCommand {
             contracts = file.contracts
             slots = Int(file.slots)
             isWalled = isWalled || file.isWalled
+            drain = drain ?? file.drain
         } else {
             contracts[try IdentifierArgument.read(contract ?? "", "contract")] = try Self.checked(
                 Self.targets(forwards),
@@ -131,6 +150,7 @@ struct TunnelCommand: AsyncParsableCommand {
             contracts: contracts,
             slots: slots,
             isWalled: isWalled,
+            drain: drain ?? AgentRunner.defaultDrain,
             folder: reference.stateFolder,
             output: common.output,
             logger: logger

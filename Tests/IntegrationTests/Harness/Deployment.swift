@@ -234,14 +234,15 @@ final class Deployment {
         contract: String,
         forwards: [String],
         ledger url: String? = nil,
-        state: String? = nil
+        state: String? = nil,
+        more: [String] = []
     ) throws -> NodeProcess {
         var flags = ledgerFlags(state: state ?? "state-\(key)-agent")
         if let url { flags[1] = url }
         let targets = forwards.flatMap { ["--forward", $0] }
         return try NodeProcess(
             "agent-\(key)",
-            ["tunnel", "--contract", contract, "--key", "\(key).key"] + targets + flags,
+            ["tunnel", "--contract", contract, "--key", "\(key).key"] + targets + flags + more,
             in: folder
         )
     }

@@ -68,12 +68,13 @@ final class Replicas {
     }
 
     /// Starts an agent, again, or a second one with the same key when `state` names a folder of its own.
-    func startAgent(_ name: String, state: String? = nil) throws {
+    func startAgent(_ name: String, state: String? = nil, more: [String] = []) throws {
         agents[name] = try deployment.startAgent(
             name,
             contract: contract,
             forwards: ["web=\(origins[name]!.target)"],
-            state: state
+            state: state,
+            more: more
         )
     }
 

@@ -11,13 +11,15 @@ struct AgentFile: Equatable {
     var slots: Int64 = 2
     /// Serve only behind a network wall.
     var isWalled = false
+    /// What visitors have to end what they do when the agent is told to end.
+    var drain: Duration?
 
     init(_ path: String) throws(CommandFailure) {
         try self.init(ConfigurationFile(path, as: "the agent configuration"))
     }
 
     init(_ file: ConfigurationFile) throws(CommandFailure) {
-        let top = try file.root.members(["ledger", "key", "contracts", "slots", "state", "wall"])
+        let top = try file.root.members(["ledger", "key", "contracts", "slots", "state", "wall", "drain"])
         ledger = try LedgerSettings(top.required("ledger", of: file.root))
         keyFile = try top.required("key", of: file.root).path()
         state = try top["state"]?.path()
@@ -32,6 +34,7 @@ struct AgentFile: Equatable {
         guard !contracts.isEmpty else { throw list.failure("names no contract; add one") }
         slots = try top["slots"]?.integer(1...8) ?? 2
         isWalled = try top["wall"]?.boolean() ?? false
+        if let value = top["drain"] { drain = .seconds(try value.seconds(0...AgentRunner.longestDrain)) }
     }
 
     private static func targets(_ value: ConfigurationValue) throws(CommandFailure) -> [String: ForwardTarget] {
