@@ -60,6 +60,16 @@ struct BoundsTests {
             return (totals(row["gateway"]), totals((row["agents"] as? [Any])?.first), totals(row["ledger"]))
         }
 
+        /// Waits until the gateway's file has what it counted: what it carried in the last two seconds may be lost to a kill.
+        func untilDurable() async throws {
+            let file = deployment.folder.appendingPathComponent("state-gw1/usage")
+            try await eventually(within: 20, "the meters are durable") {
+                let counted = try await usage().gateway["bytes_out"] ?? -1
+                let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+                return text.contains("\"bytes_out\":\(counted),")
+            }
+        }
+
         /// What the agent keeps of it, beside the ledger's row.
         func keptByAgent() async throws -> [String: Any] {
             let flags = deployment.ledgerFlags(state: "state-reader")
@@ -95,6 +105,7 @@ struct BoundsTests {
         let conditions = (status["routes"] as? [[String: Any]])?.first?["conditions"] as? [[String: Any]] ?? []
         #expect(conditions.contains { $0["type"] as? String == "Allowance" && $0["reason"] as? String == "UsedUp" })
         // The period is not begun anew by a restart.
+        try await scene.untilDurable()
         try await scene.gatewayProcess.killHard()
         scene.gatewayProcess = try scene.deployment.start(scene.gateway)
         try await eventually(within: 30, "still used up") {
@@ -119,13 +130,8 @@ struct BoundsTests {
             let agent = kept["agent"] as? [String: Int]
             return try await scene.usage().gateway == agent && kept["ledger"] != nil && kept["signed"] != nil
         }
-        // As long as the meters are written, and a little more, so that what was seen is durable.
+        try await scene.untilDurable()
         let before = try await scene.usage()
-        try await eventually(within: 20, "the meters are durable") {
-            let file = scene.deployment.folder.appendingPathComponent("state-gw1/usage")
-            let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
-            return text.contains("\"bytes_out\":\(before.gateway["bytes_out"] ?? -1),")
-        }
         try await scene.gatewayProcess.killHard()
         try await scene.agent.killHard()
         scene.gatewayProcess = try scene.deployment.start(scene.gateway)

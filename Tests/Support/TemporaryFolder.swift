@@ -41,7 +41,7 @@ public struct NotInTime: Error, CustomStringConvertible {
 
 /// Waits until a condition holds, looking at it every few milliseconds; throws when it does not in time.
 public func eventually(
-    within seconds: Double = 10,
+    within seconds: Double = 30,
     _ what: @autoclosure () -> String,
     _ condition: () async throws -> Bool
 ) async throws {
