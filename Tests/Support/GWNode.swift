@@ -80,7 +80,7 @@ public final class RunningGWNode: Sendable {
     }
 
     /// Waits until a line with this beginning was printed, and gives the rest of the line.
-    public func line(beginning prefix: String, within seconds: Double = 20) async throws -> String {
+    public func line(beginning prefix: String, within seconds: Double = 60) async throws -> String {
         var found: String?
         try await eventually(within: seconds, "a line that begins with \"\(prefix)\"; stderr: \(complaints)") {
             found = printed.split(separator: "\n").first { $0.hasPrefix(prefix) }.map {

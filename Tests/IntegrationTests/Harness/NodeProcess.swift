@@ -81,7 +81,7 @@ final class NodeProcess {
     }
 
     /// Waits for a line that begins with `prefix` on standard output, and returns the rest of it.
-    func line(beginning prefix: String, within limit: Double = 20) async throws -> String {
+    func line(beginning prefix: String, within limit: Double = 60) async throws -> String {
         do {
             return try await awaited("\(name) prints `\(prefix)`", within: limit) {
                 if let status = process.ending {
