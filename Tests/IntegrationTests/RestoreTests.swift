@@ -1,6 +1,7 @@
 import Contracts
 import Foundation
 import Ledger
+import NIOConcurrencyHelpers
 import TestSupport
 import Testing
 
@@ -173,6 +174,35 @@ struct Restores {
         let broken = try await memory.broken(by: try StoredLog(directory: "\(folder)/ledger"))
         #expect(broken.isEmpty, "\(broken)")
         try await deployment.run(["ledger", "fsck", "ledger", "--ledger-id", deployment.ledgerID])
+    }
+
+    @Test("an entry that comes while the ledger still asks what was signed waits for the answer, and is then logged")
+    func asking() async throws {
+        let rig = try await LedgerRig()
+        try await rig.start()
+        try await rig.append()
+        try await rig.stop()
+        let isHeld = NIOLockedValueBox(true)
+        let slow: LyingServer.Answer = { _ in
+            while isHeld.withLockedValue({ $0 }) { try? await Task.sleep(for: .milliseconds(5)) }
+            return .respond(404)
+        }
+        try await LyingServer.serving(slow) { mirror in
+            defer { isHeld.withLockedValue { $0 = false } }
+            try await rig.start(["--dev", "--mirror", mirror.url])
+            let entry = try TwinMaker.envelope(Identifier(hex: rig.ledgerID)!)
+            let (address, port) = (rig.address, rig.port)
+            async let answer = submit(entry, to: address, port)
+            try await eventually("the entry waits") {
+                let hint = await fetch("/tx/\(entry.id.hex)", host: "ledger", at: rig.address, rig.port)
+                return hint?.body.contains("pending") == true
+            }
+            isHeld.withLockedValue { $0 = false }
+            let logged = await answer
+            #expect(logged?.status == 201, "\(logged.map { "\($0)" } ?? "no answer")")
+        }
+        try await rig.stop()
+        try await rig.check()
     }
 
     @Test("a recovery refuses while the server may sign")

@@ -13,9 +13,22 @@ public enum ClusterError: Error, Sendable, Hashable {
     case exists(cluster: String)
     /// The directory was made, and etcd did not say whether it took the cluster.
     case halfMade(directory: String, reason: String)
+    /// The directory is a member, and etcd did not say whether it took the new cluster.
+    case unfounded(directory: String, reason: String)
+    /// The directory is a member of another cluster already.
+    case member(directory: String, cluster: String)
+    /// The directory may not be what a cluster goes on from.
+    case behind(directory: String, reason: String)
+    /// etcd answered with a revision before one that it had answered with. Final.
+    case setBack(from: Int64, to: Int64)
     case name(String)
     case endpoint(String)
     case configuration(path: String, reason: String)
+
+    /// Whether a member must not go on.
+    var isFinal: Bool {
+        if case .setBack = self { true } else { false }
+    }
 }
 
 extension ClusterError: CustomStringConvertible {
@@ -38,6 +51,18 @@ extension ClusterError: CustomStringConvertible {
         case .halfMade(let directory, let reason):
             "\(directory) was made, but it is not known whether etcd has the new cluster (\(reason)); remove \(directory) "
                 + "and run `gw-node ledger init` again with another --cluster name"
+        case .unfounded(let directory, let reason):
+            "it is not known whether etcd has the new cluster of \(directory) (\(reason)); run the same command again when "
+                + "etcd answers"
+        case .member(let directory, let cluster):
+            "\(directory) is a member of the cluster \(cluster); if the etcd of that cluster is lost or was restored from an "
+                + "old copy, stop all its members, take the one with the largest log, and say --instead-of \(cluster)"
+        case .behind(let directory, let reason):
+            "\(directory) cannot be what a cluster goes on from: \(reason)"
+        case .setBack(let from, let to):
+            "etcd was at revision \(from) and answers at \(to): it was restored from an old copy; start the members again, "
+                + "and if they wait for entries, make a new cluster of the one with the largest log with `gw-node ledger "
+                + "cluster`"
         case .name(let text):
             "\"\(text)\" is no name of a cluster: 1 to 48 characters a-z, 0-9 and -"
         case .endpoint(let text):

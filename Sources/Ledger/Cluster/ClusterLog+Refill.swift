@@ -98,7 +98,8 @@ extension ClusterLog {
         return Refill(client: client, source: source, bundles: entries.bundles[...])
     }
 
-    private func otherMembers() async throws -> [String] {
+    /// URLs of the members that have a row, without this one's.
+    func otherMembers() async throws -> [String] {
         let own = keys.member(membership.member)
         let rows = try await etcd.transact(then: [
             .list(first: keys.members, end: keys.membersEnd, limit: Self.mostMembers)

@@ -5,13 +5,15 @@ internal import Logging
 struct ClusterMember: Sendable {
     let log: ClusterLog
     private let etcd: EtcdClient
+    private let mirrors: [String]
 
     /// Nil for the directory of a ledger that is in no cluster.
-    init?(directory: String, opened: LedgerDirectory.Opened, logger: Logger) throws {
+    init?(directory: String, opened: LedgerDirectory.Opened, mirrors: [String], logger: Logger) throws {
         guard let file = try ClusterFile.read(in: directory), let ledger = opened.stored.state.ledgerID else {
             return nil
         }
         etcd = try file.client()
+        self.mirrors = mirrors
         log = ClusterLog(
             file,
             store: opened.store,
@@ -23,6 +25,8 @@ struct ClusterMember: Sendable {
     }
 
     /// Runs the sequencer, and beside it keeps the member's row and collects what all members have.
+    ///
+    /// Until others have said what was signed, the log is followed and not added to.
     func run(_ sequencer: Sequencer, _ options: ClusterOptions, listen: HTTPService.Listen) async throws {
         let host = listen.host.utf8.contains(UInt8(ascii: ":")) ? "[\(listen.host)]" : listen.host
         let membership = ClusterMembership(
@@ -31,8 +35,11 @@ struct ClusterMember: Sendable {
             absence: options.absence,
             isFollowing: { await sequencer.failure == nil }
         )
+        let clearance = MemberClearance(log: log, mirrors: mirrors)
+        await sequencer.restrain(.asking)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await membership.run() }
+            group.addTask { await clearance.run(sequencer) }
             try await sequencer.run()
             group.cancelAll()
         }

@@ -51,6 +51,9 @@ final class EtcdClient: Sendable {
     private let identity: Identity
     private let loop: CurlLoop
     private let preferred = NIOLockedValueBox(0)
+    /// The largest revision that a transaction was answered with. A transaction that begins later never sees a smaller one,
+    /// unless etcd was put back from an older copy.
+    private let newestRevision = NIOLockedValueBox<Int64>(0)
 
     /// - Throws: `ClusterError.endpoint` for a URL that is none.
     init(endpoints: [String], identity: Identity = Identity()) throws(ClusterError) {
@@ -95,7 +98,11 @@ final class EtcdClient: Sendable {
         var body: JSONObject = ["success": .array(then.map(\.json))]
         if !conditions.isEmpty { body["compare"] = .array(conditions.map(\.json)) }
         if !otherwise.isEmpty { body["failure"] = .array(otherwise.map(\.json)) }
+        let known = newestRevision.withLockedValue { $0 }
         let answer = try await post("kv/txn", .object(body))
+        let revision = try Self.revision(answer)
+        guard revision >= known else { throw .setBack(from: known, to: revision) }
+        newestRevision.withLockedValue { $0 = max($0, revision) }
         let succeeded = answer["succeeded"]?.asBoolean ?? false
         let operations = succeeded ? then : otherwise
         let responses = answer["responses"]?.asArray ?? []
@@ -104,7 +111,7 @@ final class EtcdClient: Sendable {
         for (operation, response) in zip(operations, responses) {
             rows.append(operation.isRead ? try Self.rows(response) : [])
         }
-        return Result(succeeded: succeeded, rows: rows, revision: try Self.revision(answer))
+        return Result(succeeded: succeeded, rows: rows, revision: revision)
     }
 
     /// A lease that ends after so many seconds without `keepAlive`.

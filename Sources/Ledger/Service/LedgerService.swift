@@ -78,7 +78,7 @@ public struct LedgerService: Service {
         self.logger = logger
         clusterOptions = cluster
         opened = try LedgerDirectory.open(at: directory, isDevelopment: dev)
-        self.cluster = try ClusterMember(directory: directory, opened: opened, logger: logger)
+        self.cluster = try ClusterMember(directory: directory, opened: opened, mirrors: mirrors, logger: logger)
     }
 
     /// What an operator should know about the witness policy before the ledger runs; nil when all is well.
@@ -188,7 +188,6 @@ public struct LedgerService: Service {
             },
             logger: logger
         )
-        if cluster == nil { await sequencer.holdBack("the ledger is asking what was signed before it started") }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 guard let cluster else { return try await sequencer.run(after: clearance, from: opened.stored) }

@@ -13,7 +13,7 @@ extension Sequencer {
 
     /// - Returns: false if there is nothing to publish, or nothing can be before something else happens.
     private func publishNext() async -> Bool {
-        guard (board.newest?.size ?? 0) < head.size, quorum.isDue(.now) else { return false }
+        guard (board.newest?.size ?? 0) < head.size, quorum.isDue(.now), restraint == nil else { return false }
         do {
             try await publishHead()
             publicationPause = limits.retryShortest
@@ -84,7 +84,7 @@ extension Sequencer {
         let tree = head
         // A ledger whose policy once asked for witnesses never goes back to none.
         guard tree.state.policy?.quorum != WitnessPolicy.Quorum.none, let newest = board.newest,
-            newest.size == tree.size, tree.size > 0, quorum.isDue(.now),
+            newest.size == tree.size, tree.size > 0, quorum.isDue(.now), restraint == nil,
             publishedAt.map({ ContinuousClock.now - $0 >= limits.renewal }) ?? true, !isRenewing
         else { return }
         isRenewing = true

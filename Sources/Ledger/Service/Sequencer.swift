@@ -62,9 +62,11 @@ public actor Sequencer {
     var publishedAt: ContinuousClock.Instant?
     var isRenewing = false
     /// Why nothing can be logged now.
-    var failure: String? { didSet { queue.changeDoor { $0.failure = failure ?? publicationFailure } } }
+    var failure: String? { didSet { showAtDoor() } }
     /// Why nothing can be published now; until it can, nothing more is logged.
-    var publicationFailure: String? { didSet { queue.changeDoor { $0.failure = failure ?? publicationFailure } } }
+    var publicationFailure: String? { didSet { showAtDoor() } }
+    /// Set while a shared log is followed only: it is not known yet whether this server may log and sign.
+    var restraint: Restraint? { didSet { showAtDoor() } }
     /// Why this server must not go on.
     var fatal: StoreError?
 
@@ -222,6 +224,10 @@ public actor Sequencer {
             } catch let error as StoreError where error.isFinal {
                 end(error)
                 throw error
+            } catch let error as ClusterError where error.isFinal {
+                let final = StoreError.contradiction("\(error)")
+                end(final)
+                throw final
             } catch {
                 failure = "the ledger cannot write at the moment"
                 logger.error("the store failed, nothing is lost; trying again", metadata: ["reason": "\(error)"])
@@ -245,9 +251,9 @@ public actor Sequencer {
             return true
         }
         // A writer with work finds out by its commit whether others are ahead.
-        if log.isShared, isBehind || queue.isEmpty, try await follow() { return true }
+        if log.isShared, isBehind || queue.isEmpty || restraint != nil, try await follow() { return true }
         // What cannot be published is not added to.
-        guard publicationFailure == nil else { return false }
+        guard publicationFailure == nil, restraint == nil else { return false }
         let ticks = dueTicks()
         guard !queue.isEmpty || !ticks.isEmpty else { return false }
         // Ticks that have to come one after the other go alone, so that no entry is folded at an old time.

@@ -87,9 +87,9 @@ extension ClusterError: CommandFailureConvertible {
         switch self {
         case .unavailable: CommandFailure(.unreachable, "\(self); check --etcd and the network")
         case .refused: CommandFailure(.unreachable, "\(self)")
-        case .foreign, .exists, .missing: CommandFailure(.refused, "\(self)")
-        case .collected, .halfMade: CommandFailure(.tryAgain, "\(self)")
-        case .name, .endpoint: CommandFailure(.usage, "\(self)")
+        case .foreign, .exists, .missing, .behind, .setBack: CommandFailure(.refused, "\(self)")
+        case .collected, .halfMade, .unfounded: CommandFailure(.tryAgain, "\(self)")
+        case .name, .endpoint, .member: CommandFailure(.usage, "\(self)")
         case .configuration: CommandFailure(.configuration, "\(self)")
         }
     }

@@ -15,8 +15,9 @@ struct LedgerCommand: AsyncParsableCommand {
               gw-node ledger serve /tmp/trial --listen 127.0.0.1:8080 --dev
             """,
         subcommands: [
-            LedgerInitCommand.self, LedgerJoinCommand.self, LedgerServeCommand.self, LedgerRotateCommand.self,
-            LedgerFsckCommand.self, LedgerRecoverCommand.self, LedgerResolveCommand.self, LedgerMirrorCommand.self,
+            LedgerInitCommand.self, LedgerJoinCommand.self, LedgerClusterCommand.self, LedgerServeCommand.self,
+            LedgerRotateCommand.self, LedgerFsckCommand.self, LedgerRecoverCommand.self, LedgerResolveCommand.self,
+            LedgerMirrorCommand.self,
         ]
     )
 }

@@ -73,6 +73,9 @@ final class EtcdCluster {
         nodes[number].process = process
     }
 
+    /// Where a node keeps its data.
+    func data(_ number: Int) -> URL { folder.appendingPathComponent(nodes[number].name) }
+
     /// SIGKILL, and waits until it is gone.
     func killHard(_ number: Int) async throws {
         guard let process = nodes[number].process else { return }

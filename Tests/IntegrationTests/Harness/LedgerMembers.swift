@@ -12,7 +12,27 @@ final class LedgerMembers {
     private(set) var ledgerID = ""
     private(set) var ports: [UInt16] = []
     private(set) var processes: [NodeProcess] = []
+    private var directories: [String] = []
     private let absence: Int
+    private let serving: [String]
+
+    /// Goes on with directories that are members already, of whatever cluster; none is served yet.
+    init(of ledgerID: String, cluster: String, flags: [String] = ["--dev"], in folder: URL) throws {
+        self.folder = folder
+        self.cluster = cluster
+        self.ledgerID = ledgerID
+        absence = 3600
+        serving = flags
+        address = Loopback.address()
+    }
+
+    /// Serves one more directory.
+    func serve(_ directory: String) async throws {
+        ports.append(try Loopback.freePort(address))
+        directories.append(directory)
+        processes.append(try launch(processes.count))
+        _ = try await processes[processes.count - 1].line(beginning: "listening on http://")
+    }
 
     /// Makes and starts a member for each list of etcd addresses.
     init(
@@ -25,6 +45,7 @@ final class LedgerMembers {
         self.folder = folder
         self.cluster = cluster
         self.absence = absence
+        serving = ["--dev"]
         address = Loopback.address()
         for (number, endpoints) in etcd.enumerated() {
             let flags = ["--etcd", endpoints.joined(separator: ","), "--cluster", cluster, "--json"] + more
@@ -40,6 +61,7 @@ final class LedgerMembers {
                 )
             }
             ports.append(try Loopback.freePort(address))
+            directories.append("member\(number)")
             processes.append(try launch(number))
         }
         for process in processes { _ = try await process.line(beginning: "listening on http://", within: 60) }
@@ -54,19 +76,19 @@ final class LedgerMembers {
         return finished
     }
 
-    private func launch(_ number: Int) throws -> NodeProcess {
+    private func launch(_ number: Int, _ flags: [String] = []) throws -> NodeProcess {
         try NodeProcess(
-            "member\(number)",
+            directories[number],
             [
-                "ledger", "serve", "member\(number)", "--dev", "--listen", "\(address):\(ports[number])",
+                "ledger", "serve", directories[number], "--listen", "\(address):\(ports[number])",
                 "--absence", "\(absence)",
-            ],
+            ] + serving + flags,
             in: folder
         )
     }
 
-    func restart(_ number: Int) async throws {
-        processes[number] = try launch(number)
+    func restart(_ number: Int, _ flags: [String] = []) async throws {
+        processes[number] = try launch(number, flags)
         _ = try await processes[number].line(beginning: "listening on http://", within: 60)
     }
 

@@ -15,6 +15,8 @@ struct ClearanceRule {
     /// The witnesses of the policy's quorum, and of how many each quorum is.
     var quorum: (needed: Int, members: [VerifierKey])
     var sightings: [Onlooker: Sighting]
+    /// What to do about entries that are missing.
+    var remedy = "`gw-node ledger recover DIR --from URL` fetches them"
 
     /// How many members of the quorum must have answered.
     ///
@@ -38,8 +40,7 @@ struct ClearanceRule {
         if let largest = seen.max(by: { $0.tree.size < $1.tree.size }), largest.tree.size > head.size {
             return .wait(
                 "waiting for entries up to size \(largest.tree.size), root \(largest.tree.root), seen at "
-                    + "\(largest.place); this database has \(head.size); "
-                    + "`gw-node ledger recover DIR --from URL` fetches them"
+                    + "\(largest.place); this database has \(head.size); \(remedy)"
             )
         }
         return try judgeAnswers(rootAt)
