@@ -64,6 +64,43 @@ struct ClientCommandTests {
         #expect(released.status == 0, "\(released)")
     }
 
+    @Test("`valid` counts from the present, not from a ledger time that is behind, and `not_before` from where it says")
+    func validity() async throws {
+        try await registerGateway()
+        try await ledger.join("user")
+        let before = Int64(Date().timeIntervalSince1970)
+        // Ledger time stands at the genesis until the first tick, a minute later.
+        try await eventually(within: 10, "ledger time is three seconds behind") {
+            Int64(Date().timeIntervalSince1970) >= before + 3
+        }
+        func create(_ window: String) async throws -> (begin: Int, end: Int) {
+            try folder.write(
+                "short.yaml",
+                """
+                gateways: [north/gw1]
+                backends: [ { id: b1, key: agent.key.pub } ]
+                expose:
+                  - { id: web, kind: http, tls: none, hosts: [shop.example.net] }
+                \(window)
+                """
+            )
+            let created = try await ledger.run("user", "contract", "create", "short.yaml", "--json")
+            let id = try #require(created.json?["id"] as? String, "\(created)")
+            let shown = try await ledger.run("user", "contract", "list", "--json")
+            let contracts = try #require(shown.json?["contracts"] as? [[String: Any]], "\(shown)")
+            let mine = try #require(contracts.first { $0["id"] as? String == id }, "\(shown)")
+            let spec = try #require(mine["spec"] as? [String: Any], "\(shown)")
+            return (try #require(spec["not_before"] as? Int), try #require(spec["not_after"] as? Int))
+        }
+        let start = Int(Date().timeIntervalSince1970)
+        let counted = try await create("valid: 5m")
+        #expect(counted.end >= start + 300)
+        let tomorrow = ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: Double(start + 86_400)))
+        let said = try await create("valid: 1h\nnot_before: \(tomorrow)")
+        #expect(said.begin == start + 86_400)
+        #expect(said.end == said.begin + 3600)
+    }
+
     @Test("a contract file that the ledger contradicts is answered with file, line and rule")
     func contradictions() async throws {
         try await registerGateway()

@@ -145,8 +145,8 @@ struct ContractPlan {
     /// The terms as far as the ledger's rules look at them.
     private mutating func terms(of file: ContractFile, nodes: [NodeRow]) -> ContractSpec {
         let previous = updating.flatMap { state.contract($0)?.spec }
-        let begin = file.notBefore ?? previous?.notBefore ?? state.now
-        var end = begin
+        let begin = file.notBefore ?? previous?.notBefore
+        var end = begin ?? state.now
         do {
             end = try file.end(in: state, begin: begin)
         } catch {
@@ -160,7 +160,7 @@ struct ContractPlan {
             gateways: gateways.compactMap(\.node).sorted(),
             limits: file.contractLimits(offers: nodes.map(\.details.offer)),
             nameContracts: nil,
-            notBefore: begin,
+            notBefore: begin ?? state.now,
             notAfter: end,
             version: (updating.flatMap { state.contract($0)?.version } ?? 0) + 1,
             drain: file.drain,

@@ -23,7 +23,7 @@ extension ContractFile {
             limits: contractLimits(offers: nodes.map(\.row.details.offer)),
             nameContracts: try nameContracts(in: state, owner: owner, nodes: nodes.map(\.row)),
             notBefore: begin,
-            notAfter: try end(in: state, begin: begin),
+            notAfter: try end(in: state, begin: notBefore ?? start),
             version: version,
             drain: drain,
             maxStale: maxStale
@@ -92,18 +92,28 @@ extension ContractFile {
     }
 
     /// The end of the live window.
-    func end(in state: ContractState, begin: Timestamp) throws(CommandFailure) -> Timestamp {
+    ///
+    /// - Parameter begin: what `valid` counts from; nil for the present, as a new contract begins at ledger time, which may
+    ///   be a minute behind.
+    func end(in state: ContractState, begin: Timestamp?) throws(CommandFailure) -> Timestamp {
         if let notAfter { return notAfter }
         let term = state.meta?.limits.term ?? 0
         if let valid, let validPlace {
-            guard begin + valid <= state.now + term else {
+            guard (begin ?? state.now) + valid <= state.now + term else {
                 throw validPlace.failure(
                     "is longer than this ledger allows, which is \(Quantities.text(.seconds(term)))"
                 )
             }
-            return begin + valid
+            return min((begin ?? Self.present(in: state)) + valid, state.now + term)
         }
-        return min(begin + 90 * 86_400, state.now + term)
+        return min((begin ?? Self.present(in: state)) + 90 * 86_400, state.now + term)
+    }
+
+    /// Seconds that the own clock is believed to be ahead of ledger time; a ledger that is further behind is stale.
+    private static let longestLead: Timestamp = 900
+
+    private static func present(in state: ContractState) -> Timestamp {
+        min(max(state.now, Posix.now()), state.now + longestLead)
     }
 }
 
