@@ -43,6 +43,17 @@ struct EncodingVectorTests {
         if vector.text("type") == "cidr", let network = CIDR(text) { #expect(network.description == text) }
     }
 
+    @Test(
+        "judges signatures at the edges of E1 to E4",
+        arguments: VectorCase.all("signatures", members: ["name", "key", "message", "signature", "accepted"])
+    )
+    func signatures(vector: VectorCase) throws {
+        let key = PublicKey(hex: vector.text("key"))
+        let message = try #require(vector.bytes("message"))
+        let signature = try #require(vector.bytes("signature"))
+        #expect((key?.isValid(signature: signature, for: message) ?? false) == vector.isAccepted)
+    }
+
     @Test("takes exactly canonical base64", arguments: VectorCase.all("base64", members: ["text", "hex"]))
     func base64(_ vector: VectorCase) {
         let text = vector.text("text")
