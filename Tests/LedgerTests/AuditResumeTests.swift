@@ -76,7 +76,8 @@ struct AuditResumeTests {
 
     @Test("never takes a damaged file for a verified state, or for an empty one")
     func damagedFile() async throws {
-        let good = try await replay(log(40)).json
+        let log = self.log(40)
+        let good = try await replay(log).json
         let file = URL(fileURLWithPath: folder.path("state"))
         let bytes = try Data(contentsOf: file)
         #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)
@@ -89,7 +90,7 @@ struct AuditResumeTests {
             damaged[index] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
             try damaged.write(to: file)
             do {
-                let report = try await replay(log(40))
+                let report = try await replay(log)
                 // Unused parts of a page say nothing; a header that asks for repair may lead to a replay from the start.
                 #expect(report.json == good, "seed \(seed): byte \(index)")
             } catch is AuditStoreError {
@@ -101,7 +102,7 @@ struct AuditResumeTests {
         let other = AuditOptions(ledgerID: .sha256([1]), localNow: 0)
         await #expect(throws: AuditStoreError.self) {
             let store = try AuditStore(path: file.path, ledgerID: other.ledgerID)
-            _ = try await AuditReplay.run(log(40), pack: nil, options: other, store: store)
+            _ = try await AuditReplay.run(log, pack: nil, options: other, store: store)
         }
     }
 }

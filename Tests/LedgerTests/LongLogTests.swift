@@ -111,17 +111,17 @@ struct LongLie: Sendable, CustomTestStringConvertible {
 struct LongLogTests {
     private static let trusted = 5
 
-    private static func honest() -> (short: TestLog, long: LongLog) {
+    private static let honest: (short: TestLog, long: LongLog) = {
         var log = TestLog()
         log.grow(to: trusted)
         return (log, LongLog(log))
-    }
+    }()
 
     /// A watcher that trusts the short log when `body` begins; the server answers as the box says from then on.
     private func following(
         _ body: (WatcherHarness, LyingServer, Watcher, LongLog) async throws -> Void
     ) async throws {
-        let (short, long) = Self.honest()
+        let (short, long) = Self.honest
         try await WatcherHarness.serving(short) { harness, server in
             var configuration = harness.configuration(server)
             configuration.longPoll = 0
@@ -202,7 +202,7 @@ struct LongLogTests {
         arguments: ["0", "entries"]
     )
     func dripping(level: String) async throws {
-        let (short, long) = Self.honest()
+        let (short, long) = Self.honest
         let honest: LyingServer.Answer = { request in long.answer(request) }
         try await LyingServer.serving(honest) { mirror in
             try await WatcherHarness.serving(short) { harness, server in

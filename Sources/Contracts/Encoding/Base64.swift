@@ -9,10 +9,10 @@ public enum Base64 {
 
     /// Appends the encoding to a text without an intermediate string.
     public static func append(_ bytes: [UInt8], to text: inout [UInt8]) {
-        text.append(addingCapacity: (bytes.count + 2) / 3 * 4) { append(bytes.span, to: &$0) }
+        text.append(addingCapacity: (bytes.count + 2) / 3 * 4) { append(bytes, to: &$0) }
     }
 
-    private static func append(_ bytes: Span<UInt8>, to text: inout OutputSpan<UInt8>) {
+    private static func append(_ bytes: [UInt8], to text: inout OutputSpan<UInt8>) {
         var index = 0
         while index + 3 <= bytes.count {
             let group = UInt32(bytes[index]) << 16 | UInt32(bytes[index + 1]) << 8 | UInt32(bytes[index + 2])
@@ -54,16 +54,16 @@ public enum Base64 {
     public static func decode(_ text: ArraySlice<UInt8>) -> [UInt8]? {
         guard text.count % 4 == 0 else { return nil }
         var isCanonical = true
-        let bytes = [UInt8](capacity: text.count / 4 * 3) { isCanonical = decode(text.span, to: &$0) }
+        let bytes = [UInt8](capacity: text.count / 4 * 3) { isCanonical = decode(text, to: &$0) }
         return isCanonical ? bytes : nil
     }
 
     /// Decodes a multiple of four characters; false when they are no canonical encoding.
-    private static func decode(_ text: Span<UInt8>, to bytes: inout OutputSpan<UInt8>) -> Bool {
+    private static func decode(_ text: ArraySlice<UInt8>, to bytes: inout OutputSpan<UInt8>) -> Bool {
         guard text.count > 0 else { return true }
-        let values = Self.values.span
-        var index = 0
-        let last = text.count - 4
+        let values = Self.values
+        var index = text.startIndex
+        let last = text.endIndex - 4
         // An invalid character sets a bit above the six of a value, which is looked at once a group.
         while index < last {
             let group =

@@ -30,11 +30,13 @@ struct AttestedSizes {
     init(in entries: FetchedEntries, after edge: CompactRange) {
         self.edge = edge
         var found: Set<UInt64> = []
-        for leaf in entries.bundles.lazy.compactMap(\.leaves).joined() where Self.mayAttest(leaf) {
-            guard case .entry(let entry) = ParsedEntry(leaf: leaf), case .stateAttest(let body) = entry.body,
-                let size = UInt64(exactly: body.size), size > edge.size, size < entries.edge.size
-            else { continue }
-            found.insert(size)
+        for bundle in entries.bundles {
+            for leaf in bundle.leaves ?? [] where Self.mayAttest(leaf) {
+                guard case .entry(let entry) = ParsedEntry(leaf: leaf), case .stateAttest(let body) = entry.body,
+                    let size = UInt64(exactly: body.size), size > edge.size, size < entries.edge.size
+                else { continue }
+                found.insert(size)
+            }
         }
         sizes = found.sorted()
     }
@@ -53,14 +55,17 @@ struct AttestedSizes {
         )
     }
 
+    private static let ending = Array(#""type":"state.attest","v":1}"#.utf8)
+
     /// Whether the payload ends like one of `state.attest`: its last members are `type` and `v`.
     private static func mayAttest(_ leaf: [UInt8]) -> Bool {
-        let ending = Array(#""type":"state.attest","v":1}"#.utf8)
         let start = #"{"payload":""#.utf8.count
-        guard let end = leaf.dropFirst(start).firstIndex(of: UInt8(ascii: "\"")), end - start >= 44,
-            let tail = Base64.decode(leaf[(end - 44)..<end])
-        else { return false }
-        return tail.suffix(ending.count).elementsEqual(ending)
+        var end = start
+        while end < leaf.count, leaf[end] != UInt8(ascii: "\"") { end += 1 }
+        guard end < leaf.count, end - start >= 44, let tail = Base64.decode(leaf[(end - 44)..<end]) else {
+            return false
+        }
+        return Array(tail.suffix(ending.count)) == ending
     }
 }
 

@@ -34,11 +34,15 @@ public struct Checkpoint: Sendable {
     }
 
     private init?(note: SignedNote, bytes: [UInt8]) {
-        let lines = note.text.dropLast().split(separator: 0x0A, omittingEmptySubsequences: false)
-        guard lines.count == 3, !lines[0].isEmpty, let size = Decimal53.parse(lines[1]),
-            let rootBytes = Base64.decode(lines[2]), let root = Digest(rootBytes)
+        let text = note.text
+        var ends: [Int] = []
+        for index in 0..<text.count where text[index] == 0x0A { ends.append(index) }
+        guard ends.count == 3, ends[0] > 0, ends[2] == text.count - 1,
+            let size = Decimal53.parse(Array(text[(ends[0] + 1)..<ends[1]])),
+            let rootBytes = Base64.decode(text[(ends[1] + 1)..<ends[2]]), rootBytes.count == 32
         else { return nil }
-        origin = String(decoding: lines[0], as: UTF8.self)
+        let root = Digest(rootBytes, at: 0)
+        origin = String(decoding: text[..<ends[0]], as: UTF8.self)
         self.size = size
         self.root = root
         self.note = note
@@ -61,10 +65,15 @@ public struct Checkpoint: Sendable {
 /// Decimal numbers 0...2^53 - 1 without leading zeros.
 enum Decimal53 {
     static func parse(_ digits: some Collection<UInt8>) -> UInt64? {
-        guard (1...16).contains(digits.count), digits.count == 1 || digits.first != 0x30 else { return nil }
+        digits.count <= 16 ? parse(Array(digits)) : nil
+    }
+
+    static func parse(_ digits: [UInt8]) -> UInt64? {
+        guard digits.count >= 1, digits.count <= 16, digits.count == 1 || digits[0] != 0x30 else { return nil }
         var number: UInt64 = 0
-        for digit in digits {
-            guard (0x30...0x39).contains(digit) else { return nil }
+        for index in 0..<digits.count {
+            let digit = digits[index]
+            guard digit >= 0x30, digit <= 0x39 else { return nil }
             number = number * 10 + UInt64(digit - 0x30)
         }
         return number <= Checkpoint.largestSize ? number : nil

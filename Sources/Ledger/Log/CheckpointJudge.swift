@@ -79,7 +79,7 @@ public struct CheckpointJudge: Sendable {
         _ checkpoint: Checkpoint,
         localNow: Timestamp?
     ) -> Result<JudgedCheckpoint, VerificationResult> {
-        guard checkpoint.origin.utf8.elementsEqual(origin.utf8) else { return .failure(.checkpointOrigin) }
+        guard Array(checkpoint.origin.utf8) == Array(origin.utf8) else { return .failure(.checkpointOrigin) }
         let lines: [SignedNote.Verified]
         do {
             lines = try checkpoint.note.verified(by: ledgerKeys + policy.witnesses.map(\.key), check: check)

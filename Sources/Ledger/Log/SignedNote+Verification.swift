@@ -22,9 +22,8 @@ extension SignedNote {
     ) throws(BadLine) -> [Verified] {
         var verified: [Verified] = []
         for signature in signatures {
-            let candidates = keys.filter { key in
-                key.hash == signature.hash && key.name.utf8.elementsEqual(signature.name.utf8)
-            }
+            let name = Array(signature.name.utf8)
+            let candidates = keys.filter { $0.hash == signature.hash && Array($0.name.utf8) == name }
             guard !candidates.isEmpty else { continue }
             let valid = candidates.compactMap { verify(signature, under: $0, check) }
             guard !valid.isEmpty else { throw BadLine(name: signature.name) }

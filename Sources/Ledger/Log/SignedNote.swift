@@ -51,11 +51,10 @@ public struct SignedNote: Sendable {
         var signatures: [Signature] = []
         var index = separator + 1
         while index < bytes.count {
-            guard signatures.count < Self.mostSignatures, let end = bytes[index...].firstIndex(of: 0x0A),
-                let signature = Self.signature(bytes[index..<end])
-            else { throw .signatures }
+            guard signatures.count < Self.mostSignatures, let signature = Self.signature(bytes, at: &index) else {
+                throw .signatures
+            }
             signatures.append(signature)
-            index = end + 1
         }
         guard !signatures.isEmpty else { throw .signatures }
         self.signatures = signatures
@@ -96,33 +95,50 @@ public struct SignedNote: Sendable {
         return nil
     }
 
-    private static func signature(_ line: ArraySlice<UInt8>) -> Signature? {
-        guard line.starts(with: dash) else { return nil }
-        let rest = line.dropFirst(dash.count)
-        guard let space = rest.firstIndex(of: 0x20) else { return nil }
-        let name = rest[..<space]
-        guard !name.isEmpty, !name.contains(0x2B), let decoded = Base64.decode(rest[(space + 1)...]), decoded.count >= 5
+    /// Takes the line that begins at the index, and moves the index behind its line feed.
+    private static func signature(_ bytes: [UInt8], at index: inout Int) -> Signature? {
+        let start = index + dash.count
+        guard start < bytes.count, Array(bytes[index..<start]) == dash else { return nil }
+        var space = start
+        while space < bytes.count, bytes[space] != 0x20 {
+            guard bytes[space] != 0x0A, bytes[space] != 0x2B else { return nil }
+            space += 1
+        }
+        var end = space
+        while end < bytes.count, bytes[end] != 0x0A { end += 1 }
+        guard start < space, end < bytes.count, let decoded = Base64.decode(bytes[(space + 1)..<end]),
+            decoded.count >= 5
         else { return nil }
+        index = end + 1
         return Signature(
-            name: String(decoding: name, as: UTF8.self),
-            hash: decoded[..<4].reduce(0) { $0 << 8 | UInt32($1) },
+            name: String(decoding: bytes[start..<space], as: UTF8.self),
+            hash: UInt32(decoded[0]) << 24 | UInt32(decoded[1]) << 16 | UInt32(decoded[2]) << 8 | UInt32(decoded[3]),
             blob: Array(decoded[4...])
         )
     }
 
     /// UTF-8 without U+0000...U+001F except U+000A and without U+007F...U+009F.
     private static func isPlainText(_ bytes: [UInt8]) -> Bool {
-        guard let text = String(validating: bytes, as: UTF8.self) else { return false }
-        return text.unicodeScalars.allSatisfy { scalar in
-            scalar.value == 0x0A || (scalar.value >= 0x20 && !(0x7F...0x9F).contains(scalar.value))
+        guard String(validating: bytes, as: UTF8.self) != nil else { return false }
+        var previous: UInt8 = 0
+        for index in 0..<bytes.count {
+            let byte = bytes[index]
+            if byte < 0x20 ? byte != 0x0A : byte == 0x7F { return false }
+            // U+0080...U+009F are 0xC2 and a byte below 0xA0.
+            if previous == 0xC2, byte < 0xA0 { return false }
+            previous = byte
         }
+        return true
     }
 }
 
 extension SignedNote.Signature {
     /// The line with its line feed.
     public var line: [UInt8] {
-        let hashBytes = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: hash >> UInt32($0)) }
+        let hashBytes = [
+            UInt8(truncatingIfNeeded: hash >> 24), UInt8(truncatingIfNeeded: hash >> 16),
+            UInt8(truncatingIfNeeded: hash >> 8), UInt8(truncatingIfNeeded: hash),
+        ]
         return Array("\u{2014} \(name) \(Base64.encode(hashBytes + blob))\n".utf8)
     }
 }

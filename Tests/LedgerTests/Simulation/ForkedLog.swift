@@ -5,9 +5,11 @@ import Ledger
 struct ForkedLog: Sendable {
     /// One history: its leaves and every tree that it passed.
     struct Branch: Sendable {
-        var leaves: [[UInt8]]
+        let leaves: [[UInt8]]
         let hashes: [Digest]
         let roots: [Digest]
+        /// Tiles and bundles by their paths. The histories are shorter than a tile.
+        private let resources: [String: [UInt8]]
 
         init(_ leaves: [[UInt8]]) {
             self.leaves = leaves
@@ -19,6 +21,14 @@ struct ForkedLog: Sendable {
                 roots.append(range.root)
             }
             self.roots = roots
+            var resources: [String: [UInt8]] = [:]
+            for width in 1...leaves.count {
+                let bundle = TilePath(.entries, index: 0, width: width)
+                resources["/\(bundle)"] = EntryBundle.encode(leaves[..<width])
+                let tile = TilePath(.hashes(level: 0), index: 0, width: width)
+                resources["/\(tile)"] = HashTile(Array(hashes[..<width])).bytes
+            }
+            self.resources = resources
         }
 
         var size: Int { leaves.count }
@@ -34,15 +44,8 @@ struct ForkedLog: Sendable {
             }
         }
 
-        /// A tile or bundle by its path; nil for anything else. The histories are shorter than a tile.
-        func resource(_ path: String) -> [UInt8]? {
-            guard let tile = TilePath(String(path.dropFirst())), tile.index == 0, tile.width <= size else { return nil }
-            switch tile.content {
-            case .entries: return EntryBundle.encode(leaves[..<tile.width])
-            case .hashes(0): return HashTile(Array(hashes[..<tile.width])).bytes
-            default: return nil
-            }
-        }
+        /// A tile or bundle by its path; nil for anything else.
+        func resource(_ path: String) -> [UInt8]? { resources[path] }
     }
 
     let origin: String

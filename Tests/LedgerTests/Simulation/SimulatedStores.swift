@@ -101,27 +101,28 @@ final class FollowerMemory: FollowerStore {
 final class FoldMemo: Sendable {
     private struct Key: Hashable {
         var before: Digest
-        var leaves: Digest
+        var leaves: [String]
     }
 
-    private let prepared = NIOLockedValueBox<[Digest: EntryEngine.Prepared]>([:])
+    /// By the leaf, which is text.
+    private let prepared = NIOLockedValueBox<[String: EntryEngine.Prepared]>([:])
     private let folded = NIOLockedValueBox<[Key: (EntryFold, [Outcome])]>([:])
 
     var engine: EntryEngine {
         EntryEngine(
             prepare: { [self] leaves, page, keys, announced in
                 leaves.map { leaf in
-                    let hash = Digest.sha256(leaf)
-                    if let known = prepared.withLockedValue({ $0[hash] }) { return known }
+                    let text = String(decoding: leaf, as: UTF8.self)
+                    if let known = prepared.withLockedValue({ $0[text] }) { return known }
                     let entry = EntryEngine.standard.prepare([leaf], page, keys, announced)[0]
-                    prepared.withLockedValue { $0[hash] = entry }
+                    prepared.withLockedValue { $0[text] = entry }
                     return entry
                 }
             },
             fold: { [self] fold, leaves, entries in
                 let key = Key(
                     before: fold.state.stateRoot(),
-                    leaves: .sha256(leaves.flatMap { Digest.sha256($0).bytes })
+                    leaves: leaves.map { String(decoding: $0, as: UTF8.self) }
                 )
                 if let (after, outcomes) = folded.withLockedValue({ $0[key] }) {
                     fold = after

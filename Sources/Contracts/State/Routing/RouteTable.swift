@@ -18,14 +18,26 @@ public struct RouteTable: Hashable, Sendable {
     /// Texts of one table begin alike for a hundred bytes and more, so they are compared eight bytes at a time. No text
     /// has a zero byte, so padding with zeros keeps the order.
     private static func ascending(_ routes: [Route]) -> [Route] {
-        let keys = routes.enumerated().map { index, route in
-            var words = [UInt64](repeating: 0, count: (route.canonical.count + 7) / 8)
-            for (offset, byte) in route.canonical.enumerated() {
-                words[offset / 8] |= UInt64(byte) << UInt64(56 - offset % 8 * 8)
-            }
-            return (words: words, index: index)
+        let keys = routes.indices.map { (words: words(of: routes[$0].canonical), index: $0) }
+        return keys.sorted { precedes($0.words, $1.words) }.map { routes[$0.index] }
+    }
+
+    private static func words(of text: [UInt8]) -> [UInt64] {
+        var words: [UInt64] = []
+        words.reserveCapacity((text.count + 7) / 8)
+        var word: UInt64 = 0
+        for index in 0..<text.count {
+            word = word << 8 | UInt64(text[index])
+            if index % 8 == 7 { words.append(word) }
         }
-        return keys.sorted { $0.words.lexicographicallyPrecedes($1.words) }.map { routes[$0.index] }
+        if text.count % 8 > 0 { words.append(word << UInt64(64 - text.count % 8 * 8)) }
+        return words
+    }
+
+    private static func precedes(_ left: [UInt64], _ right: [UInt64]) -> Bool {
+        let shared = min(left.count, right.count)
+        for index in 0..<shared where left[index] != right[index] { return left[index] < right[index] }
+        return left.count < right.count
     }
 
     /// The canonical JSON of the table.
