@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The slow checks: the whole suite under AddressSanitizer and ThreadSanitizer, then the end-to-end suites in release,
 # with the long ones, and real programs through the tunnel.
-# Usage: scripts/test-more.sh [address|thread|heavy|programs|disk]...   (all of them when none is named)
+# Usage: scripts/test-more.sh [address|thread|heavy|programs|packs|packs-whole|disk]...   (all but packs-whole when none is named)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/install-deps.sh
@@ -18,7 +18,7 @@ need_swift
 install_packages "${BUILD_PACKAGES[@]}" curl openssl python3
 
 parts=("$@")
-[ ${#parts[@]} -eq 0 ] && parts=(address thread heavy programs disk)
+[ ${#parts[@]} -eq 0 ] && parts=(address thread heavy programs packs disk)
 
 for part in "${parts[@]}"; do
     case "$part" in
@@ -40,13 +40,17 @@ for part in "${parts[@]}"; do
         install_packages redis-server redis-tools postgresql dnsperf dnsmasq-base iperf3 git openssh-server openssh-client util-linux
         WEBGW_MORE=programs "${RELEASE[@]}" --filter IntegrationTests.RealProgramTests
         ;;
+    packs | packs-whole)
+        step "Each byte of the fixture packs flipped, one at a time ($part: of the large ones every 97th, or all in some hours)"
+        WEBGW_MORE="$part" "${RELEASE[@]}" --filter LedgerTests.PackSweepTests
+        ;;
     disk)
         step "The ledger on a failing and on a full disk"
         install_packages fiu-utils
         swift test --no-parallel --filter "IntegrationTests.DiskFaults|IntegrationTests.FullDisk"
         ;;
     *)
-        echo "unknown part $part; known are address, thread, heavy, programs, disk" >&2
+        echo "unknown part $part; known are address, thread, heavy, programs, packs, packs-whole, disk" >&2
         exit 2
         ;;
     esac
