@@ -1,7 +1,7 @@
 """Measures the ledger beside the bare rate of its signature checks. Called by scripts/bench-ledger.sh.
 
 For each size, in one run and in turn: both cores verify the log's signatures and do nothing else; `audit replay` of the
-folder of tiles; a gateway's watcher catches up over HTTP from a served ledger into its SQLite store; its store is opened
+folder of tiles, without and with a state file in SQLite; a gateway's watcher catches up over HTTP from a served ledger into its SQLite store; its store is opened
 again; a command starts from an attested snapshot over HTTP; `ledger serve` opens the directory and takes submissions over kept connections.
 """
 
@@ -99,12 +99,16 @@ def measure(options, size):
         def verify():
             bare.append(json.loads(run([options.bench, "verify", f"{folder}/tiles"])[0]))
 
-        verify()
-        _, wall, cpu, memory = run(
-            [options.gw_node, "audit", "replay", f"{folder}/tiles", "--ledger-id", ledger, "--dev", "--json"],
-            stderr=subprocess.DEVNULL,
-        )
-        result["replay"] = {"seconds": wall, "cpu": cpu, "mib": memory, "per_second": signatures / wall}
+        replay = [options.gw_node, "audit", "replay", f"{folder}/tiles", "--ledger-id", ledger, "--dev", "--json"]
+        audited = f"{options.work}/audit.state"
+        for group, arguments in (("replay", []), ("replay_state", ["--state", audited])):
+            verify()
+            for path in (audited, f"{audited}-journal"):
+                if os.path.exists(path):
+                    os.remove(path)
+            _, wall, cpu, memory = run(replay + arguments, stderr=subprocess.DEVNULL)
+            result[group] = {"seconds": wall, "cpu": cpu, "mib": memory, "per_second": signatures / wall}
+        os.remove(audited)
         verify()
         for path in (served, state):
             shutil.rmtree(path, ignore_errors=True)
@@ -138,8 +142,8 @@ def measure(options, size):
             key: statistics.median(each[key] for each in bare)
             for key in ("all_cores_per_second", "one_core_per_second", "cpu_us")
         }
-        result["replay"]["ratio"] = result["replay"]["per_second"] / result["bare"]["all_cores_per_second"]
-        result["follow"]["ratio"] = result["follow"]["per_second"] / result["bare"]["all_cores_per_second"]
+        for group in ("replay", "replay_state", "follow"):
+            result[group]["ratio"] = result[group]["per_second"] / result["bare"]["all_cores_per_second"]
         result["post"]["ratio"] = result["post"]["per_second"] / result["bare"]["one_core_per_second"]
         rounds.append(result)
     for path in (served, state):
@@ -156,6 +160,9 @@ ROWS = [
     ("`audit replay`, s", "replay", "seconds", "{:.1f}"),
     ("signatures/s of replay / bare, all cores", "replay", "ratio", "{:.2f}"),
     ("peak memory of replay, MiB", "replay", "mib", "{:.0f}"),
+    ("`audit replay --state`, s", "replay_state", "seconds", "{:.1f}"),
+    ("signatures/s of it / bare, all cores", "replay_state", "ratio", "{:.2f}"),
+    ("peak memory of it, MiB", "replay_state", "mib", "{:.0f}"),
     ("watcher catch-up over HTTP into SQLite, s", "follow", "seconds", "{:.1f}"),
     ("signatures/s of catch-up / bare, all cores", "follow", "ratio", "{:.2f}"),
     ("peak memory of the watcher, MiB", "follow", "mib", "{:.0f}"),

@@ -1,8 +1,9 @@
 import Contracts
 
 extension AuditReplay {
-    /// Entries between two saves: what a crash may cost.
-    private static let savedEvery: UInt64 = 65_536
+    /// Entries between two saves: what a crash may cost, some seconds of all cores. A save costs a write of most pages of
+    /// the file, however few rows changed.
+    private static let savedEvery: UInt64 = 131_072
 
     /// Proves the leaves of a log, and that it begins with the entries that were folded before.
     static func leaves(of source: any LogSource, beginningWith replay: LogReplay) async throws -> VerifiedLeaves {

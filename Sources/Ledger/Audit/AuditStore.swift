@@ -46,6 +46,11 @@ public final class AuditStore: Sendable {
             var configuration = Configuration()
             configuration.label = "audit state"
             configuration.busyMode = .timeout(2)
+            configuration.prepareDatabase { database in
+                // Kibibytes. A step changes most pages of a large file; whenever the cache is full of them, SQLite syncs its
+                // journal before it writes one.
+                try database.execute(sql: "PRAGMA cache_size = -65536")
+            }
             queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.write { database in
                 guard try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema") == 0 else { return }
