@@ -71,7 +71,10 @@ extension JSONValue {
     }
 
     private static func needsEscapes(_ text: Span<UInt8>) -> Bool {
-        for index in text.indices where text[index] < 0x20 || text[index] == 0x22 || text[index] == 0x5C { return true }
+        for index in 0..<text.count {
+            let byte = text[index]
+            if byte < 0x20 || byte == 0x22 || byte == 0x5C { return true }
+        }
         return false
     }
 }
