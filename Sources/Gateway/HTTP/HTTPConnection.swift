@@ -317,7 +317,8 @@ final class HTTPConnection: Handler, StreamOwner, TicketHolder {
                 refuse(exchange.request.hasEnded ? .silent : .timeout)
             }
         case .raw:
-            if second &- activeSince >= limits.rawIdleSeconds { abort(.timeout) }
+            let silent = second &- activeSince
+            if silent >= limits.rawIdleSeconds || leg.isDeserted(silentSeconds: silent) { abort(.timeout) }
         case .linger:
             // In order, since a reset would take from a slow reader what the kernel still has.
             let limit = stuckDown == nil ? limits.lingerSeconds : limits.idleSeconds

@@ -54,6 +54,11 @@ internal import Glibc
     /// Finds out by itself when the peer of a socket that was dialed is gone, as accepted sockets do.
     func watchPeer() { Socket.watchPeers(descriptor) }
 
+    /// Whether the peer is gone without a word; asked of the kernel now and then, once the socket was silent for two minutes.
+    func isDeserted(silentSeconds seconds: UInt32) -> Bool {
+        seconds >= 120 && seconds & 15 == 0 && isOpen && Socket.isDeserted(descriptor)
+    }
+
     /// Registers the leg's socket with its handler.
     func register(_ handler: Handler, second: Bool = false) throws(SocketError) {
         try loop.add(descriptor, handler, second: second)

@@ -141,7 +141,7 @@ final class Link: Handler, RateMember {
         } else if near == nil, far?.canRead == true, case .byte? = far?.peek() {
             // What announces the visitor did not come.
             if silent >= Self.waitSeconds { end(.aloneTooLong) }
-        } else if idleLimit > 0, silent > idleLimit {
+        } else if idleLimit > 0, silent > idleLimit || near?.isDeserted(silentSeconds: silent) == true {
             end(.idle)
         }
     }

@@ -60,7 +60,8 @@ final class StreamLink: Handler, StreamOwner {
         let seconds = UInt32(truncatingIfNeeded: now / 1_000_000_000)
         if leg.isConnecting, seconds &- lastActive > Self.dialTime { return breakOff() }
         guard idleLimit > 0 else { return }
-        if seconds &- lastActive > idleLimit {
+        let silent = seconds &- lastActive
+        if silent > idleLimit || leg.isDeserted(silentSeconds: silent) {
             stream?.reset(.timeout)
             end(.timeout, abort: true)
         }

@@ -64,6 +64,9 @@ final class OverlayNetwork {
 
     deinit { holder.terminate() }
 
+    /// Whoever is inside is gone without a word: no packet leaves it, and none comes in.
+    func vanish() throws { try Self.shell("nsenter -t \(holder.processIdentifier) -n ip link set wgpeer down") }
+
     /// Address `number` (2 to 5) of range 0 (0200::/7) or 1 (0400::/7) inside, without brackets.
     func address(_ number: Int, range: Int = 0) -> String { "\(prefixes[range])::\(number)" }
 

@@ -43,6 +43,14 @@ static inline unsigned int webgw_round_trip_microseconds(int fd) {
     return info.tcpi_rtt;
 }
 
+/// How many questions of the kernel, whether the peer of a TCP socket is still there, were not answered; 0 when unknown.
+static inline unsigned int webgw_unanswered_probes(int fd) {
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
+    return info.tcpi_probes;
+}
+
 /// Receives up to `count` (at most WEBGW_DATAGRAM_BATCH) datagrams, each into a slot of `slot` bytes of its own. Gives the
 /// number received, or -1 with errno set.
 static inline int webgw_receive_datagrams(int fd, unsigned char *bytes, unsigned int slot, unsigned int count,
