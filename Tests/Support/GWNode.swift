@@ -58,8 +58,11 @@ public final class RunningGWNode: Sendable {
         variables.merge(environment) { _, new in new }
         process.environment = variables
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try FileHandle(forWritingTo: output)
-        process.standardError = try FileHandle(forWritingTo: errors)
+        let handles = try [output, errors].map { try FileHandle(forWritingTo: $0) }
+        // Foundation keeps the process, and them with it, for ever.
+        defer { for handle in handles { try? handle.close() } }
+        process.standardOutput = handles[0]
+        process.standardError = handles[1]
         try process.run()
         self.process = process
     }

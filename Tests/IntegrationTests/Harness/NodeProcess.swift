@@ -48,8 +48,11 @@ final class NodeProcess {
         }
         process.currentDirectoryURL = folder
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try FileHandle(forWritingTo: outputFile)
-        process.standardError = try FileHandle(forWritingTo: errorFile)
+        let handles = try [outputFile, errorFile].map { try FileHandle(forWritingTo: $0) }
+        // Foundation keeps the process, and them with it, for ever.
+        defer { for handle in handles { try? handle.close() } }
+        process.standardOutput = handles[0]
+        process.standardError = handles[1]
         try process.run()
     }
 
