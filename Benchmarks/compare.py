@@ -552,7 +552,7 @@ def main():
     try:
         wait_for_port(ORIGIN)
         wanted = options.only.split(",")
-        figures = run(options) if any(name.split("_")[0] in wanted for name in FIGURES) else {}
+        figures = run(options) if any(name.split("_")[0] in wanted for name in ALL_FIGURES) else {}
         own = {name: function(options) for name, function in OWN.items() if name in wanted}
     finally:
         options.origin.stop()

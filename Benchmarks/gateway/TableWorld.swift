@@ -1,4 +1,5 @@
 import Contracts
+import Foundation
 
 /// A ledger with one node and many contracts on it, made by the fold from valid entries.
 struct TableWorld {
@@ -9,7 +10,8 @@ struct TableWorld {
     private var contracts: [Identifier] = []
     private var name = Identifier.zero
     private let hosts: Int
-    private static let start: Timestamp = 1_800_000_000
+    /// The gateway compares windows with the clock of this machine.
+    private static let start = Timestamp(Date().timeIntervalSince1970)
 
     init(contracts count: Int, hosts: Int) throws {
         self.hosts = hosts
@@ -96,8 +98,9 @@ struct TableWorld {
     }
 
     private mutating func fold(_ envelope: Envelope) -> Identifier {
-        guard case .outcome(let outcome) = state.fold(envelope.leaf), outcome.code == .ok else {
-            preconditionFailure("an entry of the benchmark is not valid")
+        let result = state.fold(envelope.leaf)
+        guard case .outcome(let outcome) = result, outcome.code == .ok else {
+            fatalError("an entry of the benchmark is not valid: \(result)")
         }
         return envelope.id
     }

@@ -17,7 +17,7 @@ final class TestGateway: Sendable {
     static let node = Digest.sha256([2])
 
     /// The parts that live on the loop.
-    final class Parts {
+    final class Parts: StreamLinkOwner {
         let authority = TestAuthority()
         let registry: SessionRegistry
         let server: TunnelServer
@@ -26,6 +26,8 @@ final class TestGateway: Sendable {
         var flow: ContractFlow
         /// Every stream that was opened.
         var streams: [Stream] = []
+
+        func linkEnded(_ link: StreamLink, _ code: ResetCode?) { ends.append(code) }
 
         /// The open session of a backend with the fewest streams.
         func session(of backend: PublicKey) -> TunnelSession? {
@@ -91,7 +93,7 @@ final class TestGateway: Sendable {
                     kind: "tcp",
                     peer: peer?.description ?? ""
                 )
-                let link = try? StreamLink(leg: leg, abortCode: .cancelled) { [weak parts] in parts?.ends.append($1) }
+                let link = try? StreamLink(leg: leg, abortCode: .cancelled, owner: parts)
                 guard let link, let stream = session.open(request, flow: parts.flow, owner: link) else {
                     return leg.abort()
                 }

@@ -68,7 +68,7 @@ extension HTTPConnection {
         if ticket.route !== route {
             guard ticket.route.route.contract == route.route.contract,
                 ticket.route.route.expose.utf8.elementsEqual(route.route.expose.utf8),
-                route.has(ticket.backend)
+                ticket.backend.map(route.has) == true
             else { return false }
         }
         guard ticket.cutAt == nil, ticket.mayTakeMore else { return false }
@@ -88,13 +88,13 @@ extension HTTPConnection {
 
     /// Sends the request again on another stream, if it may be and was not tried too often. False when the visitor must be told.
     func retry() -> Bool {
-        guard let replay = exchange.replay, !exchange.hasAnswered, exchange.attempts < 3, let ticket else {
-            return false
-        }
+        guard let replay = exchange.replay, !exchange.hasAnswered, exchange.attempts < 3, let ticket,
+            let backend = ticket.backend
+        else { return false }
         guard
             case .permitted(let permit) = front.index.renew(
                 ticket.route.key,
-                backend: ticket.backend,
+                backend: backend,
                 visitor: visitor.address,
                 at: front.wall
             )

@@ -12,34 +12,61 @@ protocol TicketHolder: AnyObject {
 /// A stream that was opened under a permit: what is asked again when the table changes. Loop-owned.
 final class FlowTicket {
     private(set) var route: ServedRoute
-    /// The workload that serves the stream.
-    let backend: Backend.Target
     let visitor: IPAddress?
     /// Released with `end`, as the session is.
     private(set) var holder: (any TicketHolder)?
     private(set) var session: TunnelSession?
+    /// The address of a workload that the gateway dialed; that of an agent's is the session's key.
+    private let dialed: String?
     private let load: ContractLoad
     /// Place in the load's list; -1 after the end.
     fileprivate(set) var place = -1
     /// When the stream is cut; nil while its permit holds.
     private(set) var cutAt: MonotonicNanoseconds?
 
-    /// - Parameter session: the agent's; nil for a workload that the gateway dialed.
-    init(
+    /// Of a stream that goes over the session of an agent.
+    convenience init(
         _ permit: Permit,
-        backend: Backend.Target,
+        session: TunnelSession,
+        visitor: IPAddress?,
+        load: ContractLoad,
+        holder: any TicketHolder
+    ) {
+        self.init(permit, session: session, dialed: nil, visitor: visitor, load: load, holder: holder)
+    }
+
+    /// Of a stream to the address of a workload that the gateway dialed.
+    convenience init(
+        _ permit: Permit,
+        dialed: String,
+        visitor: IPAddress?,
+        load: ContractLoad,
+        holder: any TicketHolder
+    ) {
+        self.init(permit, session: nil, dialed: dialed, visitor: visitor, load: load, holder: holder)
+    }
+
+    private init(
+        _ permit: Permit,
         session: TunnelSession?,
+        dialed: String?,
         visitor: IPAddress?,
         load: ContractLoad,
         holder: any TicketHolder
     ) {
         route = permit.route
-        self.backend = backend
         self.session = session
+        self.dialed = dialed
         self.visitor = visitor
         self.load = load
         self.holder = holder
         load.add(self)
+    }
+
+    /// The workload that serves the stream; nil after the end.
+    var backend: Backend.Target? {
+        if let dialed { return .address(dialed) }
+        return session.map { .key($0.key) }
     }
 
     /// The stream ended; harmless to repeat.
@@ -52,10 +79,8 @@ final class FlowTicket {
 
     /// Whether the workload takes more work over the stream: not while the agent's session goes away.
     var mayTakeMore: Bool {
-        switch backend {
-        case .key: session.map { $0.isOpen && !$0.isDraining } ?? false
-        case .address: place >= 0
-        }
+        if dialed != nil { return place >= 0 }
+        return session.map { $0.isOpen && !$0.isDraining } ?? false
     }
 
     /// Asks whether the stream may go on. If not, it ends now when idle, else after the contract's `drain`.
@@ -67,6 +92,7 @@ final class FlowTicket {
         _ monotonic: MonotonicNanoseconds,
         holds: (ServedRoute, Backend.Target) -> Bool
     ) {
+        guard let backend else { return }
         switch index.renew(route.key, backend: backend, visitor: visitor, at: now) {
         case .permitted(let permit) where !load.isUsedUp && holds(permit.route, backend):
             route = permit.route

@@ -117,7 +117,6 @@ final class Front: Handler {
         }
         let ticket = FlowTicket(
             permit,
-            backend: .key(session.key),
             session: session,
             visitor: visitor.address,
             load: load,

@@ -1,10 +1,12 @@
 internal import Contracts
 
 /// A visitor whose bytes pass through as they are: the permit, the stream and the link of a TCP or TLS connection. Loop-owned.
-final class RawVisitor: TicketHolder {
+final class RawVisitor: TicketHolder, StreamLinkOwner {
+    private let front: Front
     private var link: StreamLink?
-    private var stream: Stream?
     private var ticket: FlowTicket?
+
+    private init(_ front: Front) { self.front = front }
 
     var isIdle: Bool { false }
 
@@ -34,19 +36,10 @@ final class RawVisitor: TicketHolder {
             )
         }
         let leg = Leg(adopting: descriptor, loop: front.loop)
-        let holder = RawVisitor()
+        let holder = RawVisitor(front)
         let idle = Duration.seconds(Int64(front.limits.rawIdleSeconds))
         guard
-            let link = try? StreamLink(
-                leg: leg,
-                abortCode: .cancelled,
-                idleLimit: idle,
-                onEnd: { _, code in
-                    if code == .dialFailed { front.count(.refusedByWorkload, holder.ticket?.route.contract) }
-                    holder.linkEnded()
-                    front.visitorLeft()
-                }
-            )
+            let link = try? StreamLink(leg: leg, abortCode: .cancelled, idleLimit: idle, owner: holder)
         else {
             leg.abort()
             return front.visitorLeft()
@@ -54,7 +47,6 @@ final class RawVisitor: TicketHolder {
         switch front.open(permit, visitor: visitor, holder: holder, owner: link, describe: describe) {
         case .opened(let stream, let ticket):
             holder.link = link
-            holder.stream = stream
             holder.ticket = ticket
             link.attach(
                 stream,
@@ -75,16 +67,17 @@ final class RawVisitor: TicketHolder {
         }
     }
 
-    private func linkEnded() {
+    func linkEnded(_ link: StreamLink, _ code: ResetCode?) {
+        if code == .dialFailed { front.count(.refusedByWorkload, ticket?.route.contract) }
         ticket?.end()
         ticket = nil
-        stream = nil
-        link = nil
+        self.link = nil
+        front.visitorLeft()
     }
 
     func cut() {
-        let (stream, link) = (stream, link)
-        stream?.reset(.contractEnded)
+        let link = link
+        link?.stream?.reset(.contractEnded)
         link?.receiveReset(.contractEnded)
     }
 }

@@ -234,8 +234,7 @@ extension Front {
         let stream = connection.open(flow: load.flow, owner: owner)
         let ticket = FlowTicket(
             permit,
-            backend: .address(backend.subject.address.description),
-            session: nil,
+            dialed: backend.subject.address.description,
             visitor: visitor.address,
             load: load,
             holder: holder

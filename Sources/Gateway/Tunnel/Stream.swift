@@ -54,13 +54,14 @@ final class Stream: RateMember {
     }
 
     let id: UInt32
+    /// Bytes the peer may be sent. Beside the id, so that both fill one word.
+    private var sendWindow: Int32
     /// What the stream shares with the others of its contract: counters and the contract's rate.
     let flow: ContractFlow
     private let carrier: any StreamCarrier
     /// Who takes the bytes; set right after opening, released when the stream ends.
     var owner: (any StreamOwner)?
     private var window: ReceiveWindow
-    private var sendWindow: Int32
     private var kept: StuckBytes?
     private(set) var didFinish = false
     private(set) var peerFinished = false

@@ -1,8 +1,15 @@
+/// Whom a link tells that it ended. Every call is on the loop's thread.
+protocol StreamLinkOwner: AnyObject {
+    /// Called once. The code is that of an abnormal end; nil when both directions ended in order.
+    func linkEnded(_ link: StreamLink, _ code: ResetCode?)
+}
+
 /// A visitor's (or a workload's) socket joined to a stream: raw bytes both ways, half-close and abort preserved.
 final class StreamLink: Handler, StreamOwner {
     private let leg: Leg
-    private var stream: Stream?
-    private let onEnd: ((StreamLink, ResetCode?) -> Void)?
+    private(set) var stream: Stream?
+    /// Released at the end.
+    private var owner: (any StreamLinkOwner)?
     /// Seconds of the monotonic clock at the last byte.
     private var lastActive: UInt32
     /// Silence after which the link ends, in seconds; 0 for no limit.
@@ -13,17 +20,17 @@ final class StreamLink: Handler, StreamOwner {
     private var legEnded = false
     private var streamEnded = false
 
-    /// Registers the leg. The caller sets `attach(_:)` next, in the same turn. `onEnd` is told the code of an abnormal end.
+    /// Registers the leg. The caller sets `attach(_:)` next, in the same turn.
     init(
         leg: Leg,
         abortCode: ResetCode,
         idleLimit: Duration = .zero,
-        onEnd: ((StreamLink, ResetCode?) -> Void)? = nil
+        owner: (any StreamLinkOwner)? = nil
     ) throws(SocketError) {
         self.leg = leg
         self.abortCode = abortCode
         self.idleLimit = UInt32(clamping: idleLimit.components.seconds)
-        self.onEnd = onEnd
+        self.owner = owner
         lastActive = UInt32(truncatingIfNeeded: leg.loop.now / 1_000_000_000)
         super.init()
         try leg.register(self)
@@ -145,6 +152,8 @@ final class StreamLink: Handler, StreamOwner {
         stream = nil
         if abort { leg.abort() } else { leg.close() }
         leg.loop.remove(self)
-        onEnd?(self, code)
+        let owner = owner
+        self.owner = nil
+        owner?.linkEnded(self, code)
     }
 }
