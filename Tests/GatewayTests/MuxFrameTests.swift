@@ -163,6 +163,19 @@ struct MuxWindowTests {
         #expect(window.size == 16 << 20)
     }
 
+    @Test("doubles when all of it comes at once, a little more than a round trip after the one before")
+    func growsFromWholes() {
+        var window = ReceiveWindow()
+        var now: UInt64 = 1
+        for _ in 0..<8 {
+            let fits = window.receive(Int(window.outstanding))
+            #expect(fits)
+            now += 101_000_000
+            _ = window.take(Int(window.size), now: now, roundTrip: 100_000_000) { _ in true }
+        }
+        #expect(window.size == 16 << 20)
+    }
+
     @Test("stays when the path is slower than the window, and when the budget says no")
     func stays() {
         var slow = ReceiveWindow()

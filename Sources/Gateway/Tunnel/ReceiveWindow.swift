@@ -42,7 +42,10 @@ struct ReceiveWindow: Sendable {
         untold += Int32(count)
         guard untold >= size / 2 else { return 0 }
         var grant = untold
-        let isFast = lastGrant != 0 && now &- lastGrant < max(roundTrip, Self.shortestRound)
+        // On a long path the whole window may come in one read, a round trip after the one before: what counts is the time of half
+        // a window, not that between two grants.
+        let timeOfHalf = Double(now &- lastGrant) * Double(size / 2) / Double(untold)
+        let isFast = lastGrant != 0 && timeOfHalf < Double(max(roundTrip, Self.shortestRound))
         if isFast, Int(size) < Frame.largestWindow {
             let more = min(size, Int32(Frame.largestWindow) - size)
             if growth(Int(more)) {
