@@ -49,7 +49,7 @@ struct PackSweepTests {
     @Test(
         "a flipped bit in a byte of any file makes `audit replay` answer that the pack is different",
         .enabled(if: asked.contains("packs") || asked.contains("packs-whole")),
-        arguments: LogPack.all
+        arguments: LogPack.all.sorted { $0.entries < $1.entries }
     )
     func everyByte(pack: LogPack) async throws {
         let files = try pack.files()
