@@ -27,6 +27,15 @@ folder_in_memory() {
     printf '%s\n' "$folder"
 }
 
+# Prints what failed in each of these logs last: what comes before it is long, and whoever reads may be given the end alone.
+failures() {
+    local log
+    step "Some tests failed"
+    for log in "$@"; do
+        grep -A 3 '^✘' "$log" | grep -v '^[◇✔]' || { echo "The end of lane ${log##*/}, in which no test failed:"; tail -n 3 "$log"; }
+    done
+}
+
 step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
 
 need_swift
@@ -60,16 +69,16 @@ else
     # here: faults of one are injected between the program and the system.
     if [ -z "${TMPDIR:-}" ] && memory="$(folder_in_memory)"; then export TMPDIR="$memory"; fi
     lane() { "$suites" --testing-library swift-testing --no-parallel "$@"; }
-    lane --filter '^IntegrationTests\.[A-K]' >"$logs/1" 2>&1 &
+    lane --filter '^IntegrationTests\.[A-K]' >"$logs/2" 2>&1 &
     first=$!
-    lane --filter '^IntegrationTests\.[^A-K]' >"$logs/2" 2>&1 &
+    lane --filter '^IntegrationTests\.[^A-K]' >"$logs/3" 2>&1 &
     second=$!
     failed=0
-    lane --skip '^IntegrationTests' || failed=1
+    lane --skip '^IntegrationTests' 2>&1 | tee "$logs/1" || failed=1
     wait "$first" || failed=1
     wait "$second" || failed=1
-    cat "$logs/1" "$logs/2"
-    [ "$failed" -eq 0 ] || { echo "Some tests failed; each has a line that begins with ✘" >&2; exit 1; }
+    cat "$logs/2" "$logs/3"
+    [ "$failed" -eq 0 ] || { failures "$logs"/*; exit 1; }
 fi
 
 step "All passed"
