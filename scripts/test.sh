@@ -32,7 +32,7 @@ failures() {
     local log
     step "Some tests failed"
     for log in "$@"; do
-        grep -A 3 '^✘' "$log" | grep -v '^[◇✔]' || { echo "The end of lane ${log##*/}, in which no test failed:"; tail -n 3 "$log"; }
+        grep -A 3 '^✘' "$log" | grep -v -e '^◇' -e '^✔' || { echo "The end of lane ${log##*/}, in which no test failed:"; tail -n 3 "$log"; }
     done
 }
 
