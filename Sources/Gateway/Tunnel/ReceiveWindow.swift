@@ -9,10 +9,16 @@ struct ReceiveWindow: Sendable {
     private(set) var untold: Int32 = 0
     /// The window's size now.
     private(set) var size: Int32
-    private var lastGrant: MonotonicNanoseconds = 0
+    /// Bytes taken since `since`.
+    private var judged: Int32 = 0
+    /// When it was last decided whether the window grows.
+    private var since: MonotonicNanoseconds = 0
 
     /// On a path without measurable delay a window is large enough when half of it lasts this long.
     static let shortestRound: UInt64 = 1_000_000
+    /// Bytes that are never left untold. What is untold cannot be under way: with half of a window untold, half of it is all that a
+    /// long path ever carries.
+    static let mostUntold: Int32 = 2 << 20
 
     init(size: Int = Frame.initialWindow) {
         outstanding = Int32(clamping: size)
@@ -27,9 +33,12 @@ struct ReceiveWindow: Sendable {
         return true
     }
 
-    /// True when `take` with this many bytes will grant: half a window is free.
+    /// Bytes at which there is something to grant.
+    private var dose: Int32 { min(size / 2, Self.mostUntold) }
+
+    /// True when `take` with this many bytes will grant.
     @inline(__always)
-    func isDue(after count: Int) -> Bool { Int(untold) + count >= Int(size) / 2 }
+    func isDue(after count: Int) -> Bool { Int(untold) + count >= Int(dose) }
 
     /// The local side took bytes. Returns the grant to send, 0 for none yet. `growth` is asked with the bytes by which the
     /// window would grow and says whether the budgets allow it; `roundTrip` in nanoseconds.
@@ -40,22 +49,26 @@ struct ReceiveWindow: Sendable {
         growth: (Int) -> Bool
     ) -> UInt32 {
         untold += Int32(count)
-        guard untold >= size / 2 else { return 0 }
-        var grant = untold
-        // On a long path the whole window may come in one read, a round trip after the one before: what counts is the time of half
-        // a window, not that between two grants.
-        let timeOfHalf = Double(now &- lastGrant) * Double(size / 2) / Double(untold)
-        let isFast = lastGrant != 0 && timeOfHalf < Double(max(roundTrip, Self.shortestRound))
-        if isFast, Int(size) < Frame.largestWindow {
-            let more = min(size, Int32(Frame.largestWindow) - size)
-            if growth(Int(more)) {
-                size += more
-                grant += more
-            }
-        }
-        lastGrant = now
+        judged += Int32(count)
+        guard untold >= dose else { return 0 }
+        let grant = untold + grow(now, roundTrip, growth)
         untold = 0
         outstanding += grant
         return UInt32(grant)
+    }
+
+    /// Judges the last half of a window; the bytes by which the window grew.
+    private mutating func grow(_ now: MonotonicNanoseconds, _ roundTrip: UInt64, _ growth: (Int) -> Bool) -> Int32 {
+        guard judged >= size / 2 else { return 0 }
+        // On a long path the whole window may come in one read, a round trip after the one before: what counts is the time of half
+        // a window, not that between two grants.
+        let timeOfHalf = Double(now &- since) * Double(size / 2) / Double(judged)
+        let isFast = since != 0 && timeOfHalf < Double(max(roundTrip, Self.shortestRound))
+        since = now
+        judged = 0
+        let more = min(size, Int32(Frame.largestWindow) - size)
+        guard isFast, more > 0, growth(Int(more)) else { return 0 }
+        size += more
+        return more
     }
 }
