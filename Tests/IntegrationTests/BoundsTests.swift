@@ -156,9 +156,15 @@ struct BoundsTests {
         #expect(last.gateway["bytes_out"] ?? 0 > last.ledger["bytes_out"] ?? .max)
     }
 
-    @Test("the last report about a cancelled contract has every byte, also those of the moment before")
-    func lastBytes() async throws {
+    @Test(
+        "the last report about a cancelled contract has every byte, also those of the moment before, and of the second after another report",
+        arguments: [false, true]
+    )
+    func lastBytes(afterAnother: Bool) async throws {
         let scene = try await Scene(limits: "{ conns: 100, bps: 1Gbit }")
+        if afterAnother {
+            try await eventually(within: 30, "the ledger has a row") { try await !scene.usage().ledger.isEmpty }
+        }
         let (deployment, state) = (scene.deployment, scene.deployment.ledgerFlags(state: "state-user"))
         let cancel = try NodeProcess(
             "cancel",

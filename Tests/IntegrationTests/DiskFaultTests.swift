@@ -8,7 +8,8 @@ import Testing
 @Suite("A ledger on a failing disk")
 struct DiskFaults {
     private static let preload = ["fiu_run_preload.so", "fiu_posix_preload.so"].map { "/usr/lib/fiu/\($0)" }
-    static let hasFaultInjection = preload.allSatisfy { FileManager.default.fileExists(atPath: $0) }
+    private static let remoteControl = "/usr/bin/fiu-ctrl"
+    static let hasFaultInjection = (preload + [remoteControl]).allSatisfy { FileManager.default.fileExists(atPath: $0) }
 
     private func rig() async throws -> LedgerRig {
         let folder = try TemporaryFolder()
@@ -25,7 +26,7 @@ struct DiskFaults {
     /// Sends a command of libfiu's remote control to the server.
     private func order(_ commands: [String], to rig: LedgerRig) throws {
         let control = Process()
-        control.executableURL = URL(fileURLWithPath: "/usr/bin/fiu-ctrl")
+        control.executableURL = URL(fileURLWithPath: Self.remoteControl)
         control.arguments = ["-f", rig.folder.path("fiu")] + commands.flatMap { ["-c", $0] } + ["\(rig.process!.pid)"]
         control.standardOutput = FileHandle.nullDevice
         try control.run()
@@ -181,7 +182,7 @@ struct FullDisk {
         var launcher: LedgerRig.Launcher {
             LedgerRig.Launcher(
                 program: URL(fileURLWithPath: "/usr/bin/nsenter"),
-                prefix: ["-t", "\(process.processIdentifier)", "-m", "--", GWNode.program.path]
+                prefix: ["-t", "\(process.processIdentifier)", "-m", "-r", "-w", "--", GWNode.program.path]
             )
         }
 

@@ -105,6 +105,29 @@ struct StatusPlanTests {
         #expect(state(log).status(contract: contract, node: node)?.state == .error)
     }
 
+    private func usageDue(_ bytes: Int64, at time: Timestamp, isLast: Bool = false, in log: TestLog) -> UsageReportBody?
+    {
+        let sample = UsageSample(bytesIn: bytes, bytesOut: 0, conns: 1, time: time)
+        let ending: Set<Identifier> = isLast ? [contract] : []
+        return UsagePlan(state: state(log), node: node, samples: [contract: sample], ending: ending).due.first
+    }
+
+    @Test("a last report of usage is due at once, though one went before it and the ledger's time stood still since")
+    func lastUsage() throws {
+        var log = log
+        let first = try #require(usageDue(100, at: TestLog.start + 3, in: log))
+        log.append(.usageReport(first), account: twin, key: key)
+        #expect(usageDue(100, at: TestLog.start + 4, isLast: true, in: log) == nil)
+        #expect(usageDue(200, at: TestLog.start + 4, in: log) == nil)
+        let last = try #require(usageDue(200, at: TestLog.start + 4, isLast: true, in: log))
+        log.append(.usageReport(last), account: twin, key: key)
+        #expect(state(log).usage(contract: contract, node: node)?.bytesIn == 200)
+        // One that goes on is reported again when the ledger's time has moved.
+        #expect(usageDue(300, at: TestLog.start + 5, in: log) == nil)
+        log.appendTick(TestLog.start + 60)
+        #expect(usageDue(300, at: TestLog.start + 61, in: log)?.usage.until == TestLog.start + 59)
+    }
+
     @Test("reports removed when the gateway saw the end and holds nothing of the contract any more")
     func removed() throws {
         var log = log

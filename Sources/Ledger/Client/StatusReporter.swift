@@ -145,7 +145,7 @@ public actor StatusReporter {
     private func due(_ plan: StatusPlan, _ state: ContractState) -> [Report] {
         let statuses = plan.due
         let removed = Set(statuses.filter { $0.state == .removed }.map(\.contract))
-        let usage = UsagePlan(state: state, node: node, samples: samples).due
+        let usage = UsagePlan(state: state, node: node, samples: samples, ending: removed).due
         // The last word about a contract does not wait for its turn.
         for contract in removed where paces[.usage(contract)]?.backoff.failures == 0 { paces[.usage(contract)] = nil }
         func report(_ body: UsageReportBody) -> Report {
