@@ -11,6 +11,8 @@ extension Process {
         // Leaves the end to Foundation, which takes it as soon as it hears of it.
         let answer = unsafe waitid(P_PID, id_t(processIdentifier), &information, WEXITED | WNOHANG | WNOWAIT)
         if answer == 0 { return unsafe information.si_signo == 0 ? nil : information._sifields._sigchld.si_status }
-        return isRunning ? nil : terminationStatus
+        // Foundation has taken it, and is about to say so: who was told of the end once is told the same again.
+        while isRunning { sched_yield() }
+        return terminationStatus
     }
 }
