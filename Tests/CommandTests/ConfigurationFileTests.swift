@@ -110,6 +110,39 @@ struct ConfigurationFileTests {
         #expect(file.keyFile == "/etc/agent.key")
     }
 
+    @Test(
+        "what is said of a workload's certificate is checked, and the complaint names the key",
+        arguments: [
+            ("{ to: \"10.0.0.1:80\", pin: \"sha256:00\" }", "`contracts.*.web` is about a target over TLS"),
+            (
+                "{ to: \"tls://10.0.0.1:80\", pin: \"sha256:00\" }",
+                "`contracts.*.web.pin` must be sha256: and 64 hex digits"
+            ),
+            ("{ to: \"tls://10.0.0.1:80\", name: \"a b\" }", "`contracts.*.web.name` must be a host name"),
+            (
+                "{ to: \"tls://10.0.0.1:80\", ca: x.pem, pin: \"sha256:00\" }",
+                "`contracts.*.web.ca` and a pin say two things"
+            ),
+            (
+                "{ to: \"tls://10.0.0.1:80\", ca: /nonexistent/ca.pem }",
+                "the CA file /nonexistent/ca.pem does not exist"
+            ),
+            ("{ to: \"tls://10.0.0.1:80\", insecure: true }", "`contracts.*.web.insecure` is not a known key here"),
+        ]
+    )
+    func workloadTrust(target: String, complaint: String) {
+        let text = """
+            ledger: { urls: ["http://127.0.0.1:8080"], id: "\(Self.pin)", dev: true }
+            key: /etc/agent.key
+            contracts: { "\(Self.pin)": { web: \(target) } }
+            """
+        let failure = #expect(throws: CommandFailure.self) {
+            try AgentFile(ConfigurationFile(path: "agent.yaml", text: text))
+        }
+        let wanted = complaint.replacing("*", with: Self.pin)
+        #expect(failure?.message.contains(wanted) == true, "\(failure?.message ?? "")")
+    }
+
     @Test("an offer leaves nothing half said")
     func offer() throws {
         let whole = try OfferFile(ConfigurationFile(path: "offer.yaml", text: "kinds: [tls, http]\nbps: 100Mbit\n"))

@@ -248,14 +248,21 @@ struct LoopAddressTests {
         arguments: [
             "", "8080", ":80", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80", "[::1]",
             "unix:",
-            "host name:80", "127.0.0:80", "1.2.3.4.5:80", "host:80 ", "http://x:80", "[127.0.0.1]:80",
+            "tls://unix:/x", "tls://", "tls://127.0.0.1", "https://x:443", "host name:80", "127.0.0:80", "1.2.3.4.5:80",
+            "host:80 ", "http://x:80", "[127.0.0.1]:80",
         ]
     )
     func refused(_ text: String) {
         #expect(ForwardTarget(text) == nil)
     }
 
-    @Test("takes the four forms", arguments: ["127.0.0.1:8080", "unix:/path", "[::1]:80", "db.internal:5432"])
+    @Test(
+        "takes the four forms, and three of them over TLS",
+        arguments: [
+            "127.0.0.1:8080", "unix:/path", "[::1]:80", "db.internal:5432", "tls://127.0.0.1:8443", "tls://[::1]:443",
+            "tls://db.internal:5432",
+        ]
+    )
     func taken(_ text: String) {
         #expect(ForwardTarget(text)?.description == text)
     }

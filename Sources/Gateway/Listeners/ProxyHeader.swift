@@ -2,7 +2,7 @@ internal import Contracts
 
 /// The first bytes that a workload gets when its expose asks for the PROXY protocol (haproxy's proxy-protocol.txt, versions 1 and 2).
 enum ProxyHeader {
-    private static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
+    static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
 
     /// The header of a version for a visitor at `source` who reached `destination`; empty for version 0.
     static func bytes(

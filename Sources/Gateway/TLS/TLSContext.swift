@@ -19,6 +19,8 @@ enum TLSRole: Sendable {
     // OpenSSL counts references and locks inside; the object is not changed after the initializer.
     nonisolated(unsafe) let context: OpaquePointer
     private let identity: TLSIdentity?
+    /// How a workload's certificate is judged; nil for other peers.
+    let trust: WorkloadTrust?
 
     /// Settings for the tunnel. The gateway (server) prefers AES-128-GCM, whatever the agent's order is.
     init(tunnel role: TLSRole, identity: TLSIdentity) throws(TLSError) {
@@ -26,6 +28,7 @@ enum TLSRole: Sendable {
         unsafe self.context = context
         self.role = role
         self.identity = identity
+        trust = nil
         agreedProtocol = Self.tunnelProtocol
         unsafe SSL_CTX_set_options(context, webgw_option_flags())
         let isSet =
@@ -70,6 +73,7 @@ enum TLSRole: Sendable {
         unsafe self.context = context
         role = .client
         identity = nil
+        trust = nil
         agreedProtocol = nil
         guard unsafe webgw_ctx_min_version(context, TLS1_2_VERSION) == 1 else {
             let error = TLSError("settings")
@@ -78,6 +82,15 @@ enum TLSRole: Sendable {
         }
         _ = unsafe webgw_ctx_sessions_off(context)
         unsafe SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
+    }
+
+    /// Settings of a client of workloads, whose certificates are judged: TLS 1.2 or 1.3, no certificate of its own, no sessions, no ALPN.
+    init(workload trust: WorkloadTrust) throws(TLSError) {
+        unsafe context = try unsafe Self.workloadContext(trust)
+        role = .client
+        identity = nil
+        self.trust = trust
+        agreedProtocol = nil
     }
 
     deinit { unsafe SSL_CTX_free(context) }

@@ -13,13 +13,18 @@ internal import Glibc
     }
 
     let connection: OpaquePointer
-    private let context: TLSContext
+    let context: TLSContext
     private let pool: BufferPool
     /// The only key accepted from the peer; nil accepts any Ed25519 key (and the caller decides by `peerKey`).
     private let pinned: [UInt8]?
     private(set) var isEstablished = false
     /// The peer's Ed25519 key, 32 bytes, once established.
     private(set) var peerKey: [UInt8] = []
+    /// SHA-256 of the certificate that a workload showed and that was not the pinned one.
+    var strangeCertificate: [UInt8] = []
+    /// The peer ended its direction by close_notify; an end without one may have been made by others.
+    private(set) var didPeerClose = false
+    private var didTellClose = false
 
     private var input: UnsafePointer<UInt8>?
     private(set) var inputCount = 0
@@ -87,9 +92,11 @@ internal import Glibc
             let code = unsafe SSL_get_error(connection, count)
             if code == SSL_ERROR_WANT_READ { return got > 0 ? got : -1 }
             ERR_clear_error()
+            if code == SSL_ERROR_ZERO_RETURN { didPeerClose = true }
             // What was decrypted before the end is delivered first; the next call meets the end again.
             if got > 0 { return got }
-            return code == SSL_ERROR_ZERO_RETURN ? 0 : -2
+            didTellClose = didPeerClose
+            return didPeerClose ? 0 : -2
         }
         return got
     }
@@ -110,15 +117,15 @@ internal import Glibc
         return true
     }
 
-    /// True when a read can give bytes without new ciphertext from the socket.
+    /// True when a read can give bytes, or the end, without new ciphertext from the socket.
     var hasPending: Bool {
-        if !carried.isEmpty { return true }
+        if !carried.isEmpty || didPeerClose && !didTellClose { return true }
         return unsafe SSL_pending(connection) > 0
     }
 
-    /// Puts close_notify into the output.
+    /// Puts close_notify into the output, once.
     func shutdown() {
-        guard isEstablished else { return }
+        guard isEstablished, unsafe SSL_get_shutdown(connection) & SSL_SENT_SHUTDOWN == 0 else { return }
         _ = unsafe SSL_shutdown(connection)
         ERR_clear_error()
     }
@@ -177,6 +184,13 @@ internal import Glibc
             unsafe self.output = nil
             outputStart = 0
             outputEnd = 0
+        }
+    }
+
+    /// Puts plain bytes before the handshake. False when they do not fit.
+    func putAhead(_ bytes: Span<UInt8>) -> Bool {
+        unsafe bytes.withUnsafeBytes { source in
+            unsafe source.count == 0 || putOutput(source.baseAddress!, source.count)
         }
     }
 

@@ -33,6 +33,8 @@ final class AgentCore {
     private var lookups: [String: [([SocketAddress]) -> Void]] = [:]
     /// Checks of the local services.
     private var checks: HealthChecks?
+    /// Workloads that are reached over TLS.
+    let secure: SecureTargets
 
     init(
         loop: Loop,
@@ -40,7 +42,8 @@ final class AgentCore {
         instance: String,
         configuration: AgentConfiguration,
         events: AsyncStream<AgentEvent>.Continuation,
-        onHealth: @escaping (HealthNews) -> Void = { _ in }
+        onHealth: @escaping (HealthNews) -> Void = { _ in },
+        onWorkload: @escaping (WorkloadNews) -> Void = { _ in }
     ) {
         self.loop = loop
         self.context = context
@@ -50,6 +53,7 @@ final class AgentCore {
         contracts = configuration.contracts
         key = configuration.key
         self.events = events
+        secure = SecureTargets(loop: loop, onNews: onWorkload)
         restore(configuration.usage)
         checks = HealthChecks(core: self) { [weak self] news in
             onHealth(news)

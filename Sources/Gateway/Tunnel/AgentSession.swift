@@ -154,9 +154,15 @@ final class AgentSession: MuxDelegate {
             return mux.stageReset(stream: stream, .refused)
         }
         guard let target = exposures[request.expose] else { return mux.stageReset(stream: stream, .noSuchExposure) }
+        guard target.mayServe(request.kind) else { return mux.stageReset(stream: stream, .noSuchExposure) }
         if core.rawContracts.contains(request.contract) { return ask(stream, request, target, mux) }
         let flow = core.flow(of: request.contract, at: node)
-        let join = request.kind == ExposeKind.udp.rawValue ? forwardDatagrams : dial
+        let join: (SocketAddress, Stream) -> Void =
+            if target.trust != nil {
+                { self.dialSecurely($0, $1, request, target) }
+            } else {
+                request.kind == ExposeKind.udp.rawValue ? forwardDatagrams : dial
+            }
         switch target.place {
         case .address(let address): join(address, mux.accept(stream, flow: flow))
         case .name(let host, let port):

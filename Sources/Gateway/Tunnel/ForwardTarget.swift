@@ -1,4 +1,5 @@
-/// Where an agent takes the visitors of an exposure: `127.0.0.1:8080`, `[::1]:80`, `name:port` or `unix:/path`.
+/// Where an agent takes the visitors of an exposure: `127.0.0.1:8080`, `[::1]:80`, `name:port` or `unix:/path`; the first three also over TLS, as
+/// `tls://name:port`.
 public struct ForwardTarget: Hashable, Sendable, CustomStringConvertible {
     enum Place: Hashable, Sendable {
         case address(SocketAddress)
@@ -9,9 +10,23 @@ public struct ForwardTarget: Hashable, Sendable, CustomStringConvertible {
     let place: Place
     /// How the agent finds out whether the service works; nil for no check.
     public var check: HealthCheck?
+    /// How the workload is known that is reached over TLS; nil for one that is reached in plain.
+    public var trust: WorkloadTrust?
 
-    /// Nil for anything that is none of the four forms.
+    private static let scheme = "tls://"
+
+    /// Nil for anything that is none of the forms.
     public init?(_ text: String) {
+        guard text.utf8.starts(with: Self.scheme.utf8) else {
+            self.init(plain: text)
+            return
+        }
+        self.init(plain: String(text.dropFirst(Self.scheme.count)))
+        if case .address(.unix) = place { return nil }
+        trust = WorkloadTrust()
+    }
+
+    private init?(plain text: String) {
         if let address = SocketAddress(text) {
             if case .unix = address {} else if address.port == 0 { return nil }
             place = .address(address)
@@ -34,10 +49,26 @@ public struct ForwardTarget: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    public var description: String {
+    /// What the certificate of a workload has to name.
+    var serverName: String {
+        if let name = trust?.name { return name }
         switch place {
-        case .address(let address): address.description
-        case .name(let host, let port): "\(host):\(port)"
+        case .address(let address): return address.host
+        case .name(let host, _): return host
         }
     }
+
+    public var description: String {
+        let text =
+            switch place {
+            case .address(let address): address.description
+            case .name(let host, let port): "\(host):\(port)"
+            }
+        return trust == nil ? text : Self.scheme + text
+    }
+}
+
+extension ForwardTarget {
+    /// Whether exposures of a kind may lead here. TLS to the workload is for streams that are not TLS of the visitor's own already.
+    public func mayServe(_ kind: String) -> Bool { trust == nil || kind == "http" || kind == "tcp" }
 }

@@ -11,10 +11,14 @@ public final class TunnelAgent: Sendable {
     /// Local services that began to work, or stopped, by their health checks, newest 1,024 kept. One reader.
     public let health: AsyncStream<HealthNews>
 
+    /// Workloads that cannot be reached over TLS, or can be again, newest 1,024 kept. One reader.
+    public let workloads: AsyncStream<WorkloadNews>
+
     private let loop: Loop
     let core: LoopBound<AgentCore>
     private let continuation: AsyncStream<AgentEvent>.Continuation
     private let news: AsyncStream<HealthNews>.Continuation
+    private let troubles: AsyncStream<WorkloadNews>.Continuation
     private let ended: AsyncStream<Void>
     private let end: AsyncStream<Void>.Continuation
     private let logger: Logger
@@ -39,6 +43,12 @@ public final class TunnelAgent: Sendable {
         let (health, news) = AsyncStream.makeStream(of: HealthNews.self, bufferingPolicy: .bufferingNewest(1024))
         self.health = health
         self.news = news
+        let (workloads, troubles) = AsyncStream.makeStream(
+            of: WorkloadNews.self,
+            bufferingPolicy: .bufferingNewest(1024)
+        )
+        self.workloads = workloads
+        self.troubles = troubles
         core = LoopBound(
             AgentCore(
                 loop: loop,
@@ -46,7 +56,8 @@ public final class TunnelAgent: Sendable {
                 instance: instance,
                 configuration: configuration,
                 events: continuation,
-                onHealth: { news.yield($0) }
+                onHealth: { news.yield($0) },
+                onWorkload: { troubles.yield($0) }
             ),
             on: loop
         )
@@ -69,6 +80,12 @@ public final class TunnelAgent: Sendable {
     /// others do not, whatever a gateway says. Say it before the gateways.
     public func update(rawContracts: Set<Identifier>) {
         core.submit { $0.rawContracts = rawContracts }
+    }
+
+    /// Exposures whose streams begin with a PROXY header, as the verified ledger has them: with a workload that is reached over TLS the header goes
+    /// before the handshake. Say it before the gateways.
+    public func update(proxied: Set<ExposureName>) {
+        core.submit { $0.secure.proxied = proxied }
     }
 
     /// Runs until the task is cancelled or `stop` is called.
@@ -112,6 +129,7 @@ public final class TunnelAgent: Sendable {
         await loop.stop()
         continuation.finish()
         news.finish()
+        troubles.finish()
         end.finish()
     }
 }

@@ -19,6 +19,24 @@ extension HealthNews {
     }
 }
 
+/// What an agent finds when it takes visitors to a workload over TLS, as people and programs read it.
+extension WorkloadNews {
+    /// `{"event":"workload","contract","exposure","state","reason"?}` with the states unreachable and reachable.
+    var json: JSONText {
+        var members: [(String, JSONText)] = [
+            ("event", .string("workload")), ("contract", .string(contract.hex)), ("exposure", .string(exposure)),
+            ("state", .string(reason == nil ? "reachable" : "unreachable")),
+        ]
+        if let reason { members.append(("reason", .string(reason))) }
+        return .object(members)
+    }
+
+    var text: String {
+        "workload of \(contract.hex.prefix(12)) \(exposure): "
+            + (reason.map { "unreachable (\($0.withoutControls))" } ?? "reachable")
+    }
+}
+
 /// An agent's news as people and programs read it.
 extension AgentEvent {
     /// `{"event":"session","gateway","slot","state","reason"?}` with the states dialing, serving, refused, going_away, lost.

@@ -59,6 +59,7 @@ struct AgentRunner {
             group.addTask { try await follow(watcher) }
             group.addTask { await printEvents() }
             group.addTask { await printHealth() }
+            group.addTask { await printWorkloads() }
             group.addTask { await keepUsage() }
             if isWalled { group.addTask { try await watchWall() } }
             group.addTask {
@@ -108,6 +109,7 @@ struct AgentRunner {
             } else {
                 isHalted = false
             }
+            agent.update(proxied: proxied(in: state))
             agent.update(rawContracts: contracts.filter { state.contract($0)?.spec?.conn == .reverseRaw })
             agent.update(endpoints: endpoints(of: contracts.filter { refusals[$0] == nil }, in: state))
             // Nothing that the ledger may still bring can help an ended contract; an unknown one may yet come.
@@ -144,7 +146,18 @@ struct AgentRunner {
         return nil
     }
 
-    /// Exposures that only one side knows: the contract, or this agent.
+    /// Exposures whose workloads get a PROXY header.
+    private func proxied(in state: ContractState) -> Set<ExposureName> {
+        var result: Set<ExposureName> = []
+        for id in contracts {
+            for expose in state.contract(id)?.spec?.expose ?? [] where (expose.proxy ?? 0) > 0 {
+                result.insert(ExposureName(contract: id, exposure: expose.id))
+            }
+        }
+        return result
+    }
+
+    /// Exposures that only one side knows, the contract or this agent, and those that cannot lead where they should.
     private func mismatches(in state: ContractState) -> Set<String> {
         var lines: Set<String> = []
         for (id, targets) in targets {
@@ -153,6 +166,13 @@ struct AgentRunner {
             for name in targets.keys where !exposed.contains(name) {
                 lines.insert(
                     "the contract \(id.hex) has no exposure \(name); it has \(exposed.sorted().joined(separator: ", "))"
+                )
+            }
+            for expose in spec.expose {
+                guard let target = targets[expose.id], !target.mayServe(expose.kind.rawValue) else { continue }
+                lines.insert(
+                    "the exposure \(expose.id) of the contract \(id.hex) is of the kind \(expose.kind.rawValue), which cannot lead to "
+                        + "\(target); its visitors are refused; take HOST:PORT without tls://"
                 )
             }
             for name in exposed where targets[name] == nil {
@@ -200,6 +220,10 @@ struct AgentRunner {
 
     private func printHealth() async {
         for await news in agent.health { output.event(news.json, text: news.text) }
+    }
+
+    private func printWorkloads() async {
+        for await news in agent.workloads { output.event(news.json, text: news.text) }
     }
 
     private func printEvents() async {

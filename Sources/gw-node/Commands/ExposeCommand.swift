@@ -16,10 +16,32 @@ struct ExposeCommand: AsyncParsableCommand {
 
             Example:
               gw-node expose 127.0.0.1:8080 --name hello
+              gw-node expose tls://127.0.0.1:8443 --name hello --tls-pin sha256:HEX
             """
     )
 
-    @Argument(help: ArgumentHelp("The local service.", valueName: "host:port")) var service: String
+    @Argument(help: ArgumentHelp("The local service.", valueName: "[tls://]host:port")) var service: String
+    @Option(
+        name: .customLong("tls-ca"),
+        help: ArgumentHelp(
+            "PEM file of who may have issued the service's certificate, in place of the system's roots.",
+            valueName: "file"
+        )
+    )
+    var authorities: String?
+    @Option(
+        name: .customLong("tls-pin"),
+        help: ArgumentHelp(
+            "SHA-256 of the service's certificate, or of its public key, whoever issued it; repeatable.",
+            valueName: "sha256:hex"
+        )
+    )
+    var pins: [String] = []
+    @Option(
+        name: .customLong("tls-name"),
+        help: ArgumentHelp("What the service's certificate names, when it is not its host.", valueName: "name")
+    )
+    var certificateName: String?
     @Option(help: "The name; the URL becomes <name>.<domain of the gateway>.") var name: String
     @Option(
         name: .customLong("gateway"),
@@ -43,16 +65,27 @@ struct ExposeCommand: AsyncParsableCommand {
     private static let label = "web"
 
     func validate() throws {
-        guard ForwardTarget(service) != nil else {
-            throw ValidationError("the service \(service) \(ForwardTarget.rule)")
-        }
+        _ = try target()
         guard Grammar.isName(name) else {
             throw ValidationError("--name \(name) must have 3 to 50 lower-case letters, digits and inner hyphens")
         }
     }
 
+    private func target() throws -> ForwardTarget {
+        guard var target = ForwardTarget(service) else {
+            throw ValidationError("the service \(service) \(ForwardTarget.rule)")
+        }
+        let settings = TrustSettings(authorityFile: authorities, pins: pins, name: certificateName)
+        guard !settings.isEmpty else { return target }
+        guard target.trust != nil else {
+            throw ValidationError("--tls-… is about a service over TLS; write tls://\(service)")
+        }
+        target.trust = try settings.trustOfFlags(TargetOptions.flag)
+        return target
+    }
+
     func run() async throws {
-        guard let target = ForwardTarget(service) else { return }
+        let target = try target()
         try await LedgerSession.run(ledger, signing, common) { session in
             let key = try agentKeyFile(session.reference)
             let (contract, isFresh) = try await contract(session, key)

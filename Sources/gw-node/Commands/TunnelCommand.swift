@@ -19,25 +19,14 @@ struct TunnelCommand: AsyncParsableCommand {
               gw-node tunnel --config agent.yaml
               gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --check web=http:/health --wall
               gw-node tunnel --contract ID --key agent.key --forward web=127.0.0.1:8080 --drain 5m
+              gw-node tunnel --contract ID --key agent.key --forward web=tls://shop.internal:8443 --tls-ca web=ca.pem
             """
     )
 
     @Option(help: ArgumentHelp("The agent configuration (YAML), in place of the other options.", valueName: "file"))
     var config: String?
     @Option(help: ArgumentHelp("Id of the contract.", valueName: "id")) var contract: String?
-    @Option(
-        name: .customLong("forward"),
-        help: ArgumentHelp("Where an exposure leads; repeatable.", valueName: "exposure=host:port|unix:path")
-    )
-    var forwards: [String] = []
-    @Option(
-        name: .customLong("check"),
-        help: ArgumentHelp(
-            "How to find out whether the service of an exposure works; repeatable.",
-            valueName: "exposure=tcp|http:/path"
-        )
-    )
-    var checks: [String] = []
+    @OptionGroup var target: TargetOptions
     @Flag(
         help: """
             Network wall: serve only while this network namespace has no listener that others can reach and no address that the \
@@ -62,55 +51,21 @@ struct TunnelCommand: AsyncParsableCommand {
             throw ValidationError("--drain \(drain) must be whole seconds from 0s to 1h, such as 30s")
         }
         if config != nil {
-            guard contract == nil, forwards.isEmpty, checks.isEmpty else {
-                throw ValidationError("--config says what --contract, --forward and --check say; give one or the other")
+            guard contract == nil, target.isEmpty else {
+                throw ValidationError(
+                    "--config says what --contract, --forward, --check and --tls-… say; give one or the other"
+                )
             }
             return
         }
         guard contract != nil else { throw ValidationError("give --contract ID with --forward, or --config FILE") }
-        guard !forwards.isEmpty else {
-            throw ValidationError(
-                "give --forward EXPOSURE=HOST:PORT at least once, such as --forward web=127.0.0.1:8080"
-            )
-        }
         guard (1...8).contains(slots) else { throw ValidationError("--slots must be from 1 to 8") }
-        _ = try Self.checked(Self.targets(forwards), checks)
+        _ = try target.targets()
     }
 
     /// Whole seconds within the bounds of a drain; nil for anything else.
     static func drain(_ text: String) -> Duration? {
         Quantities.seconds(text).flatMap { $0 <= AgentRunner.longestDrain ? .seconds($0) : nil }
-    }
-
-    static func targets(_ forwards: [String]) throws -> [String: ForwardTarget] {
-        var result: [String: ForwardTarget] = [:]
-        for forward in forwards {
-            let parts = forward.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            guard parts.count == 2, Grammar.isLabel(parts[0]), let address = ForwardTarget(parts[1]) else {
-                throw ValidationError("--forward \(forward) must be EXPOSURE=HOST:PORT or EXPOSURE=unix:PATH")
-            }
-            guard result[parts[0]] == nil else {
-                throw ValidationError("--forward names the exposure \(parts[0]) twice; give it once")
-            }
-            result[parts[0]] = address
-        }
-        return result
-    }
-
-    /// The targets with their checks.
-    static func checked(_ targets: [String: ForwardTarget], _ checks: [String]) throws -> [String: ForwardTarget] {
-        var result = targets
-        for text in checks {
-            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            guard parts.count == 2, let kind = HealthCheck.Kind(parts[1]) else {
-                throw ValidationError("--check \(text) must be EXPOSURE=tcp or EXPOSURE=http:/PATH")
-            }
-            guard targets[parts[0]] != nil else {
-                throw ValidationError("--check names the exposure \(parts[0]), which has no --forward; add one")
-            }
-            result[parts[0]]?.check = HealthCheck(kind)
-        }
-        return result
     }
 
     func run() async throws {
@@ -130,10 +85,7 @@ struct TunnelCommand: AsyncParsableCommand {
             isWalled = isWalled || file.isWalled
             drain = drain ?? file.drain
         } else {
-            contracts[try IdentifierArgument.read(contract ?? "", "contract")] = try Self.checked(
-                Self.targets(forwards),
-                checks
-            )
+            contracts[try IdentifierArgument.read(contract ?? "", "contract")] = try target.targets()
             let profile = try Profile.load(ledger.profile)
             reference = try LedgerReference(ledger, profile: profile)
             guard let file = signing.key ?? profile?.key else {

@@ -4,8 +4,10 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 static inline void webgw_bio_want_read(BIO *bio) { BIO_set_retry_read(bio); }
 static inline void webgw_bio_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }
@@ -15,6 +17,7 @@ static inline long webgw_ctx_mode(SSL_CTX *ctx, long mode) { return SSL_CTX_set_
 static inline long webgw_ctx_sessions_off(SSL_CTX *ctx) { return SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); }
 static inline long webgw_ctx_signature_algorithms(SSL_CTX *ctx, const char *list) { return SSL_CTX_set1_sigalgs_list(ctx, list); }
 static inline long webgw_ctx_groups(SSL_CTX *ctx, const char *list) { return SSL_CTX_set1_groups_list(ctx, list); }
+static inline long webgw_server_name(SSL *ssl, const char *name) { return SSL_set_tlsext_host_name(ssl, name); }
 static inline int webgw_certificates(const STACK_OF(X509) *chain) { return chain ? sk_X509_num(chain) : 0; }
 static inline EVP_PKEY *webgw_p256_key(void) { return EVP_EC_gen("P-256"); }
 static inline uint64_t webgw_option_flags(void) {

@@ -1,9 +1,9 @@
 /// How an agent finds out whether a local service works, and tells the gateways when that changes.
 public struct HealthCheck: Hashable, Sendable {
     public enum Kind: Hashable, Sendable {
-        /// A connection can be made.
+        /// A connection can be made, with a target over TLS up to the end of the handshake.
         case tcp
-        /// `GET path` is answered with a status of 200 to 399, over HTTP/1.1 without TLS.
+        /// `GET path` is answered with a status of 200 to 399, over HTTP/1.1, in plain or over TLS as visitors go.
         case http(path: String)
     }
 

@@ -95,12 +95,18 @@ final class HealthChecks {
     }
 
     private func probe(_ address: SocketAddress, _ place: Place, _ watch: Watch) {
-        do throws(SocketError) {
-            watch.probe = try HealthProbe(watch.check, address, loop: core.loop) { [weak self] complaint in
+        do {
+            let tls = try core.secure.engine(for: watch.target)
+            watch.probe = try HealthProbe(
+                watch.check,
+                address,
+                loop: core.loop,
+                tls: tls.map { ($0, watch.target.serverName) }
+            ) { [weak self] complaint in
                 self?.heard(complaint, place, watch)
             }
         } catch {
-            heard(error.reason, place, watch)
+            heard((error as? SocketError)?.reason ?? "\(error)", place, watch)
         }
     }
 

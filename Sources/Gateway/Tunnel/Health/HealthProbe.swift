@@ -1,4 +1,5 @@
-/// One check of a local service: dials it, and for http asks for a path and reads the status line. Loop-owned.
+/// One check of a local service: dials it, for a target with TLS does the handshake, and for http asks for a path and reads the status line.
+/// Loop-owned.
 final class HealthProbe: Handler {
     /// Bytes of an answer that are looked at.
     private static let limit = 1024
@@ -7,14 +8,19 @@ final class HealthProbe: Handler {
     private var request: [UInt8]
     private var answer: [UInt8] = []
     private let isHTTP: Bool
+    /// What the certificate has to name, until the handshake is done; nil then, and without TLS.
+    private var expectedName: String?
     private var deadline: Timer?
     private var onEnd: ((String?) -> Void)?
 
-    /// - Parameter onEnd: called once with what is wrong, nil when nothing is.
+    /// - Parameters:
+    ///   - tls: for a target with TLS, with what its certificate has to name.
+    ///   - onEnd: called once with what is wrong, nil when nothing is.
     init(
         _ check: HealthCheck,
         _ address: SocketAddress,
         loop: Loop,
+        tls: (engine: TLSEngine, name: String)?,
         onEnd: @escaping (String?) -> Void
     ) throws(SocketError) {
         self.onEnd = onEnd
@@ -29,7 +35,8 @@ final class HealthProbe: Handler {
                 "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: webgw-check\r\nConnection: close\r\n\r\n".utf8
             )
         }
-        leg = try Leg(dialing: address, loop: loop)
+        expectedName = tls?.name
+        leg = try Leg(dialing: address, loop: loop, tls: tls?.engine)
         super.init()
         try leg.register(self)
         deadline = loop.after(check.timeout) { [weak self] in self?.end("no answer in time") }
@@ -38,11 +45,11 @@ final class HealthProbe: Handler {
     override func ready(_ events: Events) {
         guard leg.isOpen else { return }
         guard leg.note(events) else { return end("the connection was refused") }
-        guard !leg.isConnecting else { return }
+        guard !leg.isConnecting, handshake() else { return }
         guard isHTTP else { return end(nil) }
         if !request.isEmpty {
             let count = leg.write(request.span)
-            guard count >= 0 else { return end("the connection broke") }
+            guard count >= 0, leg.flush() else { return end("the connection broke") }
             request.removeFirst(count)
         }
         while leg.isOpen, leg.hasInput {
@@ -52,6 +59,17 @@ final class HealthProbe: Handler {
             case .end, .failed: return end("the connection ended without an answer")
             }
         }
+    }
+
+    /// True when nothing stands in the way of the question.
+    private func handshake() -> Bool {
+        guard let name = expectedName else { return true }
+        switch leg.handshake() {
+        case .again: break
+        case .failed(let error): end(leg.tls?.complaint(error, name: name) ?? error.reason)
+        case .done: expectedName = nil
+        }
+        return expectedName == nil
     }
 
     override func loopStops() {

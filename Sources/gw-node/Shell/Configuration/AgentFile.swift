@@ -49,12 +49,27 @@ struct AgentFile: Equatable {
 }
 
 extension AgentFile {
-    /// `HOST:PORT`, or `{ to: HOST:PORT, check: … }`.
+    /// `HOST:PORT`, or `{ to: HOST:PORT, check: … }`, with a target over TLS also `ca`, `pin` and `name`.
     private static func target(_ value: ConfigurationValue) throws(CommandFailure) -> ForwardTarget {
         guard value.isMapping else { return try address(value) }
-        let members = try value.members(["to", "check"])
+        let members = try value.members(["to", "check", "ca", "pin", "name"])
         var target = try address(members.required("to", of: value))
         if let place = members["check"] { target.check = try check(place) }
+        var settings = TrustSettings()
+        settings.authorityFile = try members["ca"]?.path()
+        settings.name = try members["name"]?.string()
+        for pin in try members["pin"]?.list() ?? [] { settings.pins.append(try pin.string()) }
+        guard !settings.isEmpty else { return target }
+        guard target.trust != nil else { throw value.failure(TrustSettings.targetRule) }
+        target.trust = try settings.trust { subject, rule in
+            let place =
+                switch subject {
+                case .authorities: members["ca"]
+                case .pin: members["pin"]
+                case .name: members["name"]
+                }
+            return (place ?? value).failure(rule)
+        }
         return target
     }
 
@@ -100,5 +115,5 @@ extension HealthCheck.Kind {
 }
 
 extension ForwardTarget {
-    static let rule = "must be HOST:PORT such as 127.0.0.1:8080, or unix:PATH"
+    static let rule = "must be HOST:PORT such as 127.0.0.1:8080, tls://HOST:PORT, or unix:PATH"
 }
