@@ -112,13 +112,14 @@ final class BlockingSocket: Sendable {
         return all
     }
 
-    /// Sends everything back on every connection, and half-closes when the peer did; runs until the process ends.
-    static func serveEcho(_ port: UInt16) throws {
+    /// Sends `first` and then everything back on every connection, and half-closes when the peer did; runs until the process ends.
+    static func serveEcho(_ port: UInt16, first: [UInt8] = []) throws {
         let listener = try listening(port)
         Thread.detachNewThread {
             while let peer = listener.accepted() {
                 Thread.detachNewThread {
                     var buffer = [UInt8](repeating: 0, count: 256 * 1024)
+                    _ = peer.write(first[...])
                     while true {
                         let count = peer.read(into: &buffer)
                         guard count > 0, peer.write(buffer[..<count]) else { break }

@@ -54,8 +54,8 @@ final class DatagramSocket: Sendable {
         }
     }
 
-    /// Sends every datagram back to its sender, for as long as the process runs.
-    func serveEcho() {
+    /// Sends every datagram back to its sender, behind `first`, for as long as the process runs.
+    func serveEcho(first: [UInt8] = []) {
         Thread.detachNewThread { [self] in
             var bytes = [UInt8](repeating: 0, count: 1 << 16)
             while true {
@@ -64,7 +64,9 @@ final class DatagramSocket: Sendable {
                 _ = unsafe withUnsafeMutablePointer(to: &name) { pointer in
                     unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                         let count = unsafe recvfrom(descriptor, &bytes, bytes.count, 0, $0, &length)
-                        return count < 0 ? -1 : unsafe sendto(descriptor, bytes, count, 0, $0, length)
+                        guard count >= 0 else { return -1 }
+                        let answer = first + bytes.prefix(count)
+                        return unsafe sendto(descriptor, answer, answer.count, 0, $0, length)
                     }
                 }
             }
