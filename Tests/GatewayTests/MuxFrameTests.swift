@@ -226,6 +226,47 @@ struct LoopTimerTests {
         wheel.advance(to: 300 * millisecond)
         #expect(fired == ["first", "later"])
     }
+
+    @Test(
+        "of very many timers that are due, some fire at once and the rest in the next turns, in order and without a pause"
+    )
+    func many() {
+        let wheel = TimerWheel(now: 0)
+        let count = 40 * TimerWheel.mostAtOnce + 1
+        var fired: [Int] = []
+        var timers = (0..<count).map { number in
+            wheel.add(at: UInt64(number % 2 + 1) * 100 * millisecond) { fired.append(number % 2) }
+        }
+        timers[0].cancel()
+        wheel.advance(to: 200 * millisecond)
+        #expect(fired.count < count / 2)
+        #expect(wheel.timeout(from: 200 * millisecond) == 0)
+        // One that is set meanwhile waits for its time, and for its turn.
+        timers.append(wheel.add(at: 300 * millisecond) { fired.append(2) })
+        timers[1].cancel()
+        var turns = 1
+        while wheel.timeout(from: 300 * millisecond) == 0, turns < 100 {
+            wheel.advance(to: 300 * millisecond)
+            turns += 1
+        }
+        #expect(fired.count == count - 1)
+        #expect(fired == fired.sorted())
+        #expect(turns >= 40)
+        #expect(wheel.timeout(from: 300 * millisecond) == nil)
+    }
+
+    @Test("drops timers that are due with those that are not")
+    func drop() {
+        let wheel = TimerWheel(now: 0)
+        var fired = 0
+        for _ in 0..<(2 * TimerWheel.mostAtOnce) { _ = wheel.add(at: 100 * millisecond) { fired += 1 } }
+        _ = wheel.add(at: 500 * millisecond) { fired += 1 }
+        wheel.advance(to: 100 * millisecond)
+        wheel.removeAll()
+        wheel.advance(to: 1000 * millisecond)
+        #expect(fired == TimerWheel.mostAtOnce)
+        #expect(wheel.timeout(from: 1000 * millisecond) == nil)
+    }
 }
 
 @Suite("SocketAddress and ForwardTarget")
