@@ -16,7 +16,8 @@ public final class Gateway: Sendable {
 
     struct State {
         /// The table in force.
-        var index: RoutingIndex
+        var routes: RoutesInForce
+        var index: RoutingIndex { routes.index }
         /// Meters of an earlier process, of contracts that were not served since.
         var restored: [Identifier: ContractMeter] = [:]
         /// The sockets of the configured addresses.
@@ -51,7 +52,8 @@ public final class Gateway: Sendable {
         self.logger = logger
         var random = SystemRandomNumberGenerator()
         routes = Lock(NodeRoutes(node: configuration.node))
-        state = Lock(State(index: RoutingIndex(node: configuration.node, seed: random.next())))
+        let index = RoutingIndex(node: configuration.node, seed: random.next())
+        state = Lock(State(routes: RoutesInForce(index)))
         do {
             identity = try TLSIdentity(seed: configuration.transportKey.seed)
         } catch {

@@ -17,7 +17,9 @@ final class Front: Handler {
     let node: Identifier
     let core: GatewayCore
     private let clock: WallClock
-    private(set) var index: RoutingIndex
+    /// Of this loop alone: others count references to objects of their own.
+    private var routes: RoutesInForce
+    var index: RoutingIndex { routes.index }
     /// Seconds since 1970, as of the last sweep.
     private(set) var wall: Timestamp
     /// Visitors are asked to leave after their answer.
@@ -60,7 +62,7 @@ final class Front: Handler {
         strays = SourceLimit(burst: limits.unknownPerSecond * 10, perSecond: limits.unknownPerSecond)
         clock = core.clock
         wall = clock.seconds(at: loop.now)
-        index = RoutingIndex(node: node, seed: 0)
+        routes = RoutesInForce(RoutingIndex(node: node, seed: 0))
         super.init()
         loop.own(self)
     }
@@ -237,7 +239,7 @@ final class Front: Handler {
     /// Takes a new snapshot: new visitors and requests meet it at once, running flows of contracts that changed are asked again.
     func apply(_ index: RoutingIndex, _ diff: TableDiff) {
         let wasMaybeStale = self.index.mayBeStale(at: wall)
-        self.index = index
+        routes = RoutesInForce(index)
         wall = clock.seconds(at: loop.now)
         for id in diff.changed {
             if let load = loads[id] {

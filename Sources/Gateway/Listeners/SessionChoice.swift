@@ -23,9 +23,12 @@ extension Front {
     func choose(for route: ServedRoute, _ visitor: Visitor) -> SessionChoice {
         let all = registry.sessions(for: route.contract.id)
         if let agent = visitor.agent, let session = session(of: agent, all) { return .own(session) }
+        let backend = SessionBackend(contract: route.contract.id, expose: route.route.expose)
+        if route.backends.count == 1, let session = session(of: route.backends[0].key, all, backend) {
+            return .own(session)
+        }
         let others = visitor.hops < Self.mostHops ? registry.remotes(for: route.contract.id) : []
         if all.isEmpty, others.isEmpty { return .none }
-        let backend = SessionBackend(contract: route.contract.id, expose: route.route.expose)
         for mustBeHealthy in [true, false] {
             let judge = mustBeHealthy ? backend : nil
             if route.backends.count == 1 {

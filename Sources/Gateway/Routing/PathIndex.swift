@@ -8,10 +8,12 @@ struct PathIndex<Value: Sendable>: Sendable {
         var value: Value
     }
 
+    /// The value of all paths, where the only one is `/`; beside the entries, so that it is found at once.
+    private var whole: Value?
     private var entries: [Entry] = []
 
     /// Whether the host has one path only, and it is `/`.
-    private(set) var servesEverything = false
+    var servesEverything: Bool { whole != nil }
 
     init(_ paths: [(path: String, value: Value)]) {
         for (path, value) in paths {
@@ -20,13 +22,18 @@ struct PathIndex<Value: Sendable>: Sendable {
             if prefix.last == 0x2F { prefix.removeLast() }
             entries.append(Entry(prefix: prefix, needsSlash: needsSlash, value: value))
         }
-        entries.sort { ($0.prefix.count, $0.needsSlash ? 1 : 0) > ($1.prefix.count, $1.needsSlash ? 1 : 0) }
-        servesEverything = entries.count == 1 && entries[0].prefix.isEmpty
+        if entries.count == 1, entries[0].prefix.isEmpty {
+            whole = entries[0].value
+            entries = []
+        }
+        entries.sort {
+            ($0.prefix.count, $0.needsSlash ? 1 : 0) > ($1.prefix.count, $1.needsSlash ? 1 : 0)
+        }
     }
 
     /// The value of a path: an empty one or `*` counts as `/`.
     func lookUp(_ bytes: Span<UInt8>, _ path: Range<Int>) -> Value? {
-        if servesEverything { return entries[0].value }
+        if let whole { return whole }
         for entry in entries where Self.matches(entry, bytes, path) { return entry.value }
         return nil
     }
@@ -35,7 +42,9 @@ struct PathIndex<Value: Sendable>: Sendable {
         let count = entry.prefix.count
         guard count > 0 else { return true }
         guard path.count >= count else { return false }
-        for offset in 0..<count where bytes[path.lowerBound + offset] != entry.prefix[offset] { return false }
+        for offset in 0..<count where bytes[path.lowerBound + offset] != entry.prefix[offset] {
+            return false
+        }
         if path.count == count { return !entry.needsSlash }
         return bytes[path.lowerBound + count] == 0x2F
     }

@@ -57,8 +57,10 @@ enum Decision {
     case refused(VisitorRefusal, ServedContract?)
 }
 
+/// Written out at their callers, so that of a table that is asked only what the question needs is read.
 extension RoutingIndex {
     /// May a visitor send a request for this host and path?
+    @inline(__always)
     func permit(
         host bytes: Span<UInt8>,
         _ host: Range<Int>,
@@ -77,11 +79,13 @@ extension RoutingIndex {
     }
 
     /// May a visitor open a connection for this server name?
+    @inline(__always)
     func permit(serverName name: [UInt8], visitor: IPAddress?, at now: Timestamp) -> Decision {
         decide(tls.lookUp(name.span, 0..<name.count), visitor, now)
     }
 
     /// May a visitor open a connection, or a flow of datagrams, to this leased port?
+    @inline(__always)
     func permit(port: LeasedPort, visitor: IPAddress?, at now: Timestamp) -> Decision {
         decide(route(port), visitor, now)
     }
@@ -92,6 +96,7 @@ extension RoutingIndex {
     }
 
     /// May a flow that was permitted before, and runs to this workload, go on?
+    @inline(__always)
     func renew(_ key: RouteKey, backend: Backend.Target, visitor: IPAddress?, at now: Timestamp) -> Decision {
         let decision = decide(self.route(key), visitor, now)
         guard case .permitted(let permit) = decision else { return decision }
@@ -101,6 +106,7 @@ extension RoutingIndex {
         return decision
     }
 
+    @inline(__always)
     private func decide(_ route: ServedRoute?, _ visitor: IPAddress?, _ now: Timestamp) -> Decision {
         guard let route else { return .refused(.unknown, nil) }
         if let refusal = refusal(of: route.contract, at: now) { return .refused(refusal, route.contract) }

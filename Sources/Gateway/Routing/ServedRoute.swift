@@ -22,12 +22,17 @@ struct RouteKey: Hashable, Sendable {
 
 /// A contract as the gateway serves it; immutable, shared by its routes.
 final class ServedContract: Sendable {
-    let id: Identifier
-    let version: Int64
+    // What every question asks for comes first, so that it lies together.
+    /// The live window of the contract; everything when it is not known.
+    let window: Range<Timestamp>
+    /// Age of the verified state in seconds above which it is too old for this contract.
+    let longestAge: Int64
     let mode: RouteMode
-    let conn: ConnectionMode
     /// A suspended contract is so for legal reasons.
     let isSuspendedByLaw: Bool
+    let id: Identifier
+    let version: Int64
+    let conn: ConnectionMode
     let drain: Int64
     let conns: Int64
     /// Keys of all agents that may serve the contract.
@@ -36,10 +41,6 @@ final class ServedContract: Sendable {
     /// Bits per second in each direction.
     let bps: Int64
     let periodLimit: SharedUsage.Limit?
-    /// The live window of the contract; everything when it is not known.
-    let window: Range<Timestamp>
-    /// Age of the verified state in seconds above which it is too old for this contract.
-    let longestAge: Int64
 
     init(_ source: ContractRoutes) {
         var keys: Set<PublicKey> = []
@@ -81,8 +82,10 @@ final class ServedContract: Sendable {
 
 /// A route as the gateway serves it; immutable, handed to flows by reference.
 final class ServedRoute: Sendable {
-    let route: Route
     let contract: ServedContract
+    /// Whether no address is denied and none named.
+    private let admitsAll: Bool
+    let route: Route
     let key: RouteKey
     /// Keys of the agents that may serve it, with their weights.
     let backends: [(key: PublicKey, weight: Int64)]
@@ -90,8 +93,9 @@ final class ServedRoute: Sendable {
     let overlay: [OverlayBackend]
 
     init(_ route: Route, contract: ServedContract) {
-        self.route = route
         self.contract = contract
+        admitsAll = route.deny.isEmpty && route.allow.isEmpty
+        self.route = route
         key = RouteKey(route)
         backends = route.backends.compactMap { backend in
             if case .key(let key) = backend.target { return (key, backend.weight) }
@@ -105,7 +109,7 @@ final class ServedRoute: Sendable {
 
     /// Whether a visitor's address may use the route: deny wins, and an allow list that does not name it refuses.
     func admits(_ address: IPAddress?) -> Bool {
-        if route.deny.isEmpty, route.allow.isEmpty { return true }
+        if admitsAll { return true }
         guard let address else { return false }
         if route.deny.contains(where: { $0.contains(address) }) { return false }
         return route.allow.isEmpty || route.allow.contains { $0.contains(address) }
