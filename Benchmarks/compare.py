@@ -7,13 +7,14 @@ every figure is taken in turn, A B C A B C, and the medians and the ratios of me
 programs used during a measurement is recorded as `foreign` (in cores); a disturbed measurement is repeated.
 
   compare.py --gw-node FILE --work DIR [--runs 5] [--secs 2] [--idle 5000] [--json]
-             [--only http,cps,bulk,idle,ping,raw,latency,loops,stalled]
+             [--only http,cps,bulk,idle,ping,raw,latency,loops,stalled,frozen]
 
 In the part `raw` a connection begins with a TLS ClientHello, by whose name the gateway finds the exposure; haproxy passes it on.
 What follows is plain text, so that no side's figure is bounded by the load generator's cryptography.
 
 latency: one stream over a path that is 50 ms long each way. loops: a gateway with two loops beside one with one. stalled: eight
-streams, alone and beside one whose visitor stopped reading. These three are of WebGW alone, and measured when they are named.
+streams, alone and beside one whose visitor stopped reading. frozen: eight streams of one agent, alone and beside eight visitors who upload to another
+agent that does not read any more. These four are of WebGW alone, and measured when they are named.
 """
 import argparse
 import json
@@ -189,6 +190,7 @@ class WebGW:
     label = "WebGW, reverse-tls, two hops"
     ledger_port, tunnel, tunnel_bind, public, loops, folder = LEDGER, TUNNEL, TUNNEL, PORTS["webgw"], 1, "webgw"
     raw = PORTS["webgw-raw"]
+    other = None
 
     def start(self, options):
         work = f"{options.work}/{self.folder}"
@@ -200,7 +202,8 @@ class WebGW:
         script = os.path.join(HERE, "webgw-up.sh")
         environment = {**os.environ, "GW_NODE": options.gw_node, "LEDGER_PORT": str(LEDGER), "TUNNEL_PORT": str(self.tunnel),
                        "PUBLIC_PORT": str(self.public), "RAW_PORT": str(self.raw), "ORIGIN_PORT": str(ORIGIN),
-                       "LOOPS": str(self.loops), "TUNNEL_BIND": str(self.tunnel_bind)}
+                       "LOOPS": str(self.loops), "TUNNEL_BIND": str(self.tunnel_bind),
+                       "OTHER_PORT": str(self.other or self.public)}
         self.ledger = Process([options.gw_node, "ledger", "serve", f"{work}/ledger", "--dev", "--listen",
                                f"127.0.0.1:{LEDGER}"], work, "ledger") if os.path.exists(f"{work}/ready") else None
         if not self.ledger:
@@ -243,7 +246,30 @@ class TwoLoops(WebGW):
     raw = 18124
 
 
+class TwoAgents(WebGW):
+    label = "WebGW, gateway with two agents"
+    ledger_port, tunnel, tunnel_bind, public, folder = 18330, 18230, 18230, 18132, "agents"
+    raw, other = 18134, 18133
+
+    def start(self, options):
+        super().start(options)
+        work = f"{options.work}/{self.folder}"
+        self.frozen = Process([options.gw_node, "tunnel", "--config", f"{work}/other-agent.yaml"], work, "other-agent")
+        self.processes.append(self.frozen)
+
+
 PEERS = {"haproxy": Haproxy, "ssh": Ssh, "webgw": WebGW, "haproxy-splice": HaproxySplice, "webgw-raw": WebGWRaw}
+
+
+def wait_for_answer(options, port, hello=()):
+    deadline = time.time() + 20
+    while time.time() < deadline:
+        done = subprocess.run([options.load, "idle", str(port), "1", *hello], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True)
+        if done.stdout.startswith('{"open":1'):
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"compare: nobody answers on port {port}")
 
 
 class Running:
@@ -253,21 +279,12 @@ class Running:
         self.port = kind.public if kind else PORTS[name]
         self.peer.start(options)
         wait_for_port(self.port)
-        self.wait_for_answer(options)
+        wait_for_answer(options, self.port, self.hello)
 
     @property
     def pids(self):
         return [process.pid for process in self.peer.processes]
 
-    def wait_for_answer(self, options):
-        deadline = time.time() + 20
-        while time.time() < deadline:
-            done = subprocess.run([options.load, "idle", str(self.port), "1"] + self.hello, stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True)
-            if done.stdout.startswith('{"open":1'):
-                return
-            time.sleep(0.1)
-        raise SystemExit(f"compare: {self.name} does not answer on port {self.port}")
 
     def stop(self):
         for process in reversed(self.peer.processes):
@@ -489,7 +506,48 @@ def stalled(options):
         peer.stop()
 
 
-OWN = {"latency": latency, "loops": loops, "stalled": stalled}
+def frozen(options):
+    """The second agent is stopped by SIGSTOP while visitors upload to it. Its session is found dead after 5 s, so one measurement is taken
+    of each stop."""
+    peer = Running("webgw", options, TwoAgents)
+    gateway = [peer.peer.processes[0].pid]
+    rows = {f"{direction}_{name}": [] for direction in ("down", "up") for name in ("alone", "beside")}
+    growth = []
+    uploads = None
+    try:
+        for direction in ("down", "up"):
+            measured(peer, options, lambda: bulk(peer, options, 8, direction))
+            for _ in range(options.runs):
+                rows[f"{direction}_alone"].append(measured(peer, options, lambda: bulk(peer, options, 8, direction)))
+                wait_for_answer(options, peer.peer.other)
+                uploads = subprocess.Popen([options.load, "bulk", str(peer.peer.other), "8", "up", "0.5", "60"],
+                                           stdout=subprocess.PIPE, text=True)
+                uploads.stdout.readline()
+                before = resident_kib(gateway)
+                os.kill(peer.peer.frozen.pid, signal.SIGSTOP)
+                time.sleep(0.5)
+                stuck = resident_kib(gateway)
+                rows[f"{direction}_beside"].append(
+                    measured(peer, options, lambda: bulk(peer, options, 8, direction), tries=1))
+                growth.append(max(stuck, resident_kib(gateway)) - before)
+                uploads.kill()
+                uploads.wait()
+                os.kill(peer.peer.frozen.pid, signal.SIGCONT)
+        middle = {name: statistics.median(row["value"] for row in rows[name]) for name in rows}
+        result = {f"{name}_gb_s": round(value, 3) for name, value in middle.items()}
+        for direction in ("down", "up"):
+            result[f"{direction}_beside_to_alone"] = round(middle[f"{direction}_beside"] / middle[f"{direction}_alone"], 3)
+        result["gateway_growth_kib"] = statistics.median(growth)
+        result["foreign"] = max(statistics.median(row["foreign"] for row in rows[name]) for name in rows)
+        return result
+    finally:
+        if uploads:
+            uploads.kill()
+        os.kill(peer.peer.frozen.pid, signal.SIGCONT)
+        peer.stop()
+
+
+OWN = {"latency": latency, "loops": loops, "stalled": stalled, "frozen": frozen}
 
 
 def note(options, name, figure):

@@ -2,8 +2,9 @@
 # Prepares the benchmark's ledger, gateway and agent through the public commands.
 #   webgw-up.sh init DIR       a new development ledger
 #   webgw-up.sh contract DIR   with the ledger up: farmer, node, user, a contract that leases PUBLIC_PORT, and one of mode
-#                              reverse-raw for raw.gw.bench.example, which is served on RAW_PORT
-# Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, RAW_PORT, ORIGIN_PORT; TUNNEL_BIND where the gateway listens elsewhere than
+#                              reverse-raw for raw.gw.bench.example, which is served on RAW_PORT; with OTHER_PORT a contract of
+#                              another agent too, which leases that port
+# Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, RAW_PORT, OTHER_PORT, ORIGIN_PORT; TUNNEL_BIND where the gateway listens elsewhere than
 # agents dial, and LOOPS of the gateway.
 set -eu
 step=$1
@@ -18,7 +19,8 @@ fi
 
 id=$(cat ledger.id)
 common="--ledger http://127.0.0.1:$LEDGER_PORT --ledger-id $id --dev --json"
-for name in farmer node user agent; do "$GW_NODE" keys new "$name.key" --json >/dev/null; done
+other_port=${OTHER_PORT:-$PUBLIC_PORT}
+for name in farmer node user agent other; do "$GW_NODE" keys new "$name.key" --json >/dev/null; done
 # Unquoted on purpose: $common is a list of words without spaces inside.
 # shellcheck disable=SC2086
 {
@@ -26,7 +28,7 @@ for name in farmer node user agent; do "$GW_NODE" keys new "$name.key" --json >/
     "$GW_NODE" twin create --key user.key --state state-user $common >/dev/null
     farm=$("$GW_NODE" farm create --name bench-farm --key farmer.key --state state-farmer $common | member id)
     printf '{ kinds: [tcp, tls], modes: [reverse-raw, reverse-tls], tcp: [{ from: %s, to: %s }], conns: 100000, bps: 1000000000000 }\n' \
-        "$PUBLIC_PORT" "$PUBLIC_PORT" >offer.yaml
+        "$PUBLIC_PORT" "$other_port" >offer.yaml
     node=$("$GW_NODE" node register --farm "$farm" --node-key node.key --name bench-node --domain gw.bench.example \
         --endpoint "tunnel=127.0.0.1:$TUNNEL_PORT" --offer offer.yaml --key farmer.key --state state-farmer $common |
         member id)
@@ -52,6 +54,10 @@ limits: { conns: 100000, bps: 1Tbit }
 valid: 30d
 YAML
     raw=$("$GW_NODE" contract create raw.yaml --key user.key --state state-user $common | member id)
+    if [ "$other_port" != "$PUBLIC_PORT" ]; then
+        sed -e "s/agent.key.pub/other.key.pub/" -e "s/ports: .$PUBLIC_PORT./ports: [$other_port]/" contract.yaml >other.yaml
+        other=$("$GW_NODE" contract create other.yaml --key user.key --state state-user $common | member id)
+    fi
 }
 cat >gateway.yaml <<YAML
 ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
@@ -70,6 +76,14 @@ state: state-agent
 contracts:
   "$contract": { origin: "127.0.0.1:$ORIGIN_PORT" }
   "$raw": { origin: "127.0.0.1:$ORIGIN_PORT" }
+slots: 2
+YAML
+cat >other-agent.yaml <<YAML
+ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
+key: other.key
+state: state-other
+contracts:
+  "${other:-$contract}": { origin: "127.0.0.1:$ORIGIN_PORT" }
 slots: 2
 YAML
 touch ready

@@ -2,7 +2,7 @@
 # Compares the byte path with haproxy (one plaintext TCP hop) and ssh -R (aes128-gcm) on this machine: requests, new
 # connections, bulk, idle memory and CPU; and data connections (reverse-raw) with haproxy, splice forced. Interleaved, medians
 # of 5. Needs root for a network namespace of its own.
-# Usage: scripts/bench.sh [--json] [--runs N] [--only http,cps,bulk,ping,idle,raw,latency,loops,stalled]
+# Usage: scripts/bench.sh [--json] [--runs N] [--only http,cps,bulk,ping,idle,raw,latency,loops,stalled,frozen]
 # Environment: GW_NODE=path of a built gw-node (otherwise a release build is made).
 set -euo pipefail
 cd "$(dirname "$0")/.."
