@@ -134,10 +134,12 @@ final class AgentCore {
         retired = []
     }
 
-    /// Whether a session stands, or is being made.
+    /// Whether a session stands or is being made, or, with no session left, a local service has not taken everything yet.
     var isBusy: Bool {
         retired.removeAll(where: \.isOver)
-        return !dialers.isEmpty || !retired.isEmpty
+        guard dialers.isEmpty, retired.isEmpty else { return true }
+        checks?.stop()
+        return loop.handlerCount > 0
     }
 
     func tell(_ endpoint: GatewayEndpoint, _ slot: Int, _ state: AgentEvent.State) {

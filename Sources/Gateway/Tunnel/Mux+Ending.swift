@@ -42,9 +42,10 @@ extension Mux {
         }
     }
 
+    /// Ends the streams that run. Those of which both directions ended in order are let go: their last bytes are on the way to the owner.
     private func resetStreams() {
         let ended = streams
-        for stream in ended.values { stream.receiveReset(.internalError) }
+        for stream in ended.values where !stream.hasEnded { stream.receiveReset(.internalError) }
         blocked = []
     }
 

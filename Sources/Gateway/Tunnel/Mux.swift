@@ -21,7 +21,7 @@ protocol MuxDelegate: AnyObject {
     /// A session frame came.
     func mux(_ mux: Mux, received type: FrameType, payload: [UInt8])
 
-    /// The session is over; every stream was reset.
+    /// The session is over; every stream that ran was reset.
     func muxEnded(_ mux: Mux, _ end: SessionEnd)
 }
 

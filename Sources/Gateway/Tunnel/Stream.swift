@@ -65,6 +65,8 @@ final class Stream: RateMember {
     private var kept: StuckBytes?
     private(set) var didFinish = false
     private(set) var peerFinished = false
+    /// Both directions ended in order; the owner may not have taken everything yet.
+    var hasEnded: Bool { didFinish && peerFinished }
     private var finishIsTold = false
     private(set) var isClosed = false
     /// Waits in the mux's queue of blocked streams.

@@ -40,6 +40,8 @@ final class ProgramScene {
     let deployment: Deployment
     let gateway: Deployment.Gateway
     private var processes: [NodeProcess] = []
+    var workload: NodeProcess { processes[0] }
+    var agent: NodeProcess { processes[2] }
 
     /// One leased port for each workload.
     ///
