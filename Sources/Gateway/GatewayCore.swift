@@ -15,6 +15,7 @@ final class GatewayCore: Sendable {
     /// usage is still to be reported.
     let contracts = Lock([Identifier: SharedContract]())
     private let fronts = Lock([LoopBound<Front>]())
+    private let turn = Lock(0)
 
     init(_ configuration: GatewayConfiguration) {
         current = Lock(configuration)
@@ -42,6 +43,16 @@ final class GatewayCore: Sendable {
     }
 
     var allFronts: [LoopBound<Front>] { fronts.withLock { $0 } }
+
+    /// The place of the loop whose turn it is.
+    func nextPlace() -> Int {
+        let count = fronts.withLock { $0.count }
+        guard count > 1 else { return 0 }
+        return turn.withLock { turn in
+            turn = (turn + 1) % count
+            return turn
+        }
+    }
 
     /// Queues work for the loop at a place; false when it has stopped.
     func onFront(_ place: Int, _ body: @escaping @Sendable (Front) -> Void) -> Bool {

@@ -101,6 +101,15 @@ struct FrontLoopsTests {
         await world.stop()
     }
 
+    @Test("loops take sessions in turn, so that an agent's two sessions are on different loops")
+    func sessionsInTurn() async throws {
+        let server = try TestServer.page()
+        let world = try await FrontWorld(["web": server.address], loops: 2) { [$0.http()] }
+        #expect(await Self.sees(world) { $0.registry.sessions(for: world.contract).count == 1 })
+        for loop in [0, 1] { #expect(try await Self.visit(world, loop: loop) == 200, "loop \(loop)") }
+        await world.stop()
+    }
+
     /// Whether every loop sees it.
     private static func sees(_ world: FrontWorld, _ what: @escaping @Sendable (Front) -> Bool) async -> Bool {
         await withCheckedContinuation { continuation in

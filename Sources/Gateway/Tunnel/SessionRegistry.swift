@@ -24,7 +24,8 @@ final class SessionRegistry {
     }
 
     private let loop: Loop
-    private let index: Int
+    /// The place of the loop in the group.
+    let place: Int
     private let group: SessionGroup
     private var own: [ObjectIdentifier: Own] = [:]
     private var byKey: [PublicKey: [TunnelSession]] = [:]
@@ -39,7 +40,7 @@ final class SessionRegistry {
     /// `index` is the loop's place in the group.
     init(loop: Loop, index: Int = 0, group: SessionGroup = SessionGroup()) {
         self.loop = loop
-        self.index = index
+        place = index
         self.group = group
         desk = DataDesk(loop: loop, place: index, table: group.tokens)
     }
@@ -68,7 +69,7 @@ final class SessionRegistry {
     /// caller's, for a token that is not good.
     func present(_ token: DataToken, _ descriptor: Int32) -> Bool {
         guard let place = group.tokens.take(token, at: loop.now) else { return false }
-        if place == index {
+        if place == self.place {
             desk.deliver(token, descriptor)
         } else if !group.tell(place, { $0.desk.deliver(token, descriptor) }) {
             Leg.closeUnserved(descriptor)
@@ -107,7 +108,7 @@ final class SessionRegistry {
         byKey[session.key]?.removeAll { $0 === session }
         if byKey[session.key]?.isEmpty == true { byKey[session.key] = nil }
         let order = session.order
-        group.tellOthers(than: index) { $0.set(order, nil) }
+        group.tellOthers(than: place) { $0.set(order, nil) }
     }
 
     private func list(_ session: TunnelSession, _ contracts: Set<Identifier>) {
@@ -140,14 +141,14 @@ final class SessionRegistry {
 
     private func announce(_ session: TunnelSession) {
         let remote = Remote(
-            loop: index,
+            loop: place,
             key: session.key,
             contracts: session.contracts,
             unhealthy: session.unhealthy,
             streams: session.activeStreams
         )
         let (order, instance, slot) = (session.order, session.instance, session.slot)
-        group.tellOthers(than: index) { registry in
+        group.tellOthers(than: place) { registry in
             registry.set(order, remote)
             registry.supersede(key: remote.key, instance: instance, slot: slot, before: order)
         }
@@ -179,7 +180,7 @@ final class SessionRegistry {
         }
         guard !news.isEmpty else { return }
         let told = news
-        group.tellOthers(than: index) { registry in
+        group.tellOthers(than: place) { registry in
             for (order, streams) in told { registry.remotes[order]?.streams = streams }
         }
     }

@@ -32,7 +32,7 @@ final class TunnelArrival: Handler {
             case .byte(let first):
                 isKnown = true
                 guard first == DataToken.magic[0] else {
-                    return server.greet(release(), peer, waited: server.loop.now &- since)
+                    return server.place(release(), peer, waited: server.loop.now &- since)
                 }
             }
         }
@@ -113,6 +113,12 @@ extension TunnelServer {
         guard arrivals.count < limits.arrivals else { return refuse(descriptor, \.greetings) }
         guard let arrival = try? TunnelArrival(descriptor, peer, self) else { return }
         arrivals.add(arrival, source)
+    }
+
+    /// A connection wants to be a session: begins its handshake here, or on the loop whose turn it is.
+    fileprivate func place(_ descriptor: Int32, _ peer: SocketAddress?, waited: UInt64) {
+        if authority.passOn(descriptor, peer, from: self, waited: waited) { return }
+        greet(descriptor, peer, waited: waited)
     }
 
     /// Closes a connection unanswered.

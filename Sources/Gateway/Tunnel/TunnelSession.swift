@@ -16,12 +16,19 @@ protocol TunnelAuthority: AnyObject {
 
     /// Whether visitors of the contract get data connections (`reverse-raw`).
     func usesDataConnections(_ contract: Identifier) -> Bool
+
+    /// Has another loop begin the handshake of a connection that came `waited` nanoseconds ago; false, and the descriptor is the
+    /// caller's, where it is this loop's turn.
+    func passOn(_ descriptor: Int32, _ peer: SocketAddress?, from server: TunnelServer, waited: UInt64) -> Bool
 }
 
 extension TunnelAuthority {
     func sessionsChanged() {}
     var usageDesk: UsageDesk? { nil }
     func usesDataConnections(_ contract: Identifier) -> Bool { false }
+    func passOn(_ descriptor: Int32, _ peer: SocketAddress?, from server: TunnelServer, waited: UInt64) -> Bool {
+        false
+    }
 }
 
 /// An authenticated agent session on the gateway. Loop-owned.
