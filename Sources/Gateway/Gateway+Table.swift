@@ -37,16 +37,26 @@ extension Gateway {
         let now = core.clock.seconds(at: monotonicNow())
         let end = host.count
         let routes = state.withLock { $0.routes }
-        switch routes.index.permit(host: host.span, 0..<end, path: end..<end, visitor: visitor, at: now) {
+        switch routes.permit(host: host.span, 0..<end, path: end..<end, visitor: visitor, at: now) {
         case .permitted: return nil
         case .refused(let refusal, _): return refusal
         }
     }
 
     /// Looks hosts up in the table in force, and says how many of them it has: the look-up by itself, to be measured.
-    package func known(hosts: [[UInt8]]) -> Int {
+    ///
+    /// - Parameters:
+    ///   - hosts: one behind the other.
+    ///   - ends: where each ends, ascending.
+    package func known(hosts: [UInt8], ends: [Int]) -> Int {
         let routes = state.withLock { $0.routes }
-        return hosts.count { routes.index.http.contains($0.span, 0..<$0.count) }
+        var start = 0
+        var known = 0
+        for end in ends {
+            if routes.has(host: hosts.span, start..<end) { known += 1 }
+            start = end
+        }
+        return known
     }
 
     /// Makes the next index beside the one in force, and puts it in force on every loop.

@@ -130,7 +130,9 @@ struct RoutingIndexChangeTests {
         static func ask(_ index: RoutingIndex, _ host: String, _ path: String = "/") -> String {
             let bytes = Array((host + path).utf8)
             let end = host.utf8.count
-            return text(index.permit(host: bytes.span, 0..<end, path: end..<bytes.count, visitor: nil, at: 1000))
+            return text(
+                RoutesInForce(index).permit(host: bytes.span, 0..<end, path: end..<bytes.count, visitor: nil, at: 1000)
+            )
         }
 
         /// Everything that may be asked of an index.
@@ -138,9 +140,13 @@ struct RoutingIndexChangeTests {
             var answers: [String] = []
             for host in hosts + ["x.w.example", "z.example"] {
                 for path in ["/", "/sub/x"] { answers.append("\(host)\(path) \(ask(index, host, path))") }
-                answers.append("\(host) \(text(index.permit(serverName: Array(host.utf8), visitor: nil, at: 1000)))")
+                answers.append(
+                    "\(host) \(text(RoutesInForce(index).permit(serverName: Array(host.utf8), visitor: nil, at: 1000)))"
+                )
             }
-            for port in ports { answers.append("\(port) \(text(index.permit(port: port, visitor: nil, at: 1000)))") }
+            for port in ports {
+                answers.append("\(port) \(text(RoutesInForce(index).permit(port: port, visitor: nil, at: 1000)))")
+            }
             for id in contracts {
                 let refusal = index.refusal(agent: key, contract: id, at: 1000)
                 let verdict = index.verdict(of: id)

@@ -36,14 +36,18 @@ extension RoutingIndex {
     ) -> String {
         let bytes = Array((host + path).utf8)
         let end = host.utf8.count
-        return text(permit(host: bytes.span, 0..<end, path: end..<bytes.count, visitor: visitor, at: now))
+        return text(
+            RoutesInForce(self).permit(host: bytes.span, 0..<end, path: end..<bytes.count, visitor: visitor, at: now)
+        )
     }
 
     fileprivate func ask(name: String) -> String {
-        text(permit(serverName: Array(name.utf8), visitor: nil, at: 1000))
+        text(RoutesInForce(self).permit(serverName: Array(name.utf8), visitor: nil, at: 1000))
     }
 
-    fileprivate func ask(port: UInt16) -> String { text(permit(port: LeasedPort(port, .tcp), visitor: nil, at: 1000)) }
+    fileprivate func ask(port: UInt16) -> String {
+        text(RoutesInForce(self).permit(port: LeasedPort(port, .tcp), visitor: nil, at: 1000))
+    }
 
     private func text(_ decision: Decision) -> String {
         switch decision {
@@ -379,7 +383,7 @@ struct RoutingDiffTests {
         let route = routes().http("a.example", deny: [CIDR("198.51.100.0/24")!])
         let key = RouteKey(route)
         func isRenewed(_ list: [Route], visitor: String = "192.0.2.1") -> Bool {
-            if case .permitted = index(list).renew(
+            if case .permitted = RoutesInForce(index(list)).renew(
                 key,
                 agent: routes().key,
                 visitor: IPAddress(visitor),

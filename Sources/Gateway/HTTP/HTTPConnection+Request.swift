@@ -5,7 +5,7 @@ extension HTTPConnection {
     func begin(_ head: RequestHead, _ bytes: Span<UInt8>) -> Elsewhere? {
         exchange = Exchange(head)
         if front.isDraining { exchange.keepsAlive = false }
-        let decision = front.index.permit(
+        let decision = front.routes.permit(
             host: bytes,
             head.host,
             path: head.path,
@@ -92,7 +92,7 @@ extension HTTPConnection {
             let backend = ticket.backend
         else { return false }
         guard
-            case .permitted(let permit) = front.index.renew(
+            case .permitted(let permit) = front.routes.renew(
                 ticket.route.key,
                 backend: backend,
                 visitor: visitor.address,

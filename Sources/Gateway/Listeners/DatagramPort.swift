@@ -82,7 +82,7 @@ final class DatagramPort: Handler {
     private func begin(_ bytes: Span<UInt8>, _ visitor: Visitor) {
         guard !front.isDraining else { return front.count(.ended, nil) }
         let permit: Permit
-        switch front.index.permit(port: port, visitor: visitor.address, at: front.wall) {
+        switch front.routes.permit(port: port, visitor: visitor.address, at: front.wall) {
         case .refused(let refusal, let contract): return front.count(refusal, contract)
         case .permitted(let found): permit = found
         }

@@ -87,13 +87,13 @@ final class FlowTicket {
     ///
     /// - Parameter holds: whether the proof of the workload still holds, which only those that the gateway dialed need.
     func review(
-        _ index: RoutingIndex,
+        _ routes: RoutesInForce,
         at now: Timestamp,
         _ monotonic: MonotonicNanoseconds,
         holds: (ServedRoute, Backend.Target) -> Bool
     ) {
         guard let backend else { return }
-        switch index.renew(route.key, backend: backend, visitor: visitor, at: now) {
+        switch routes.renew(route.key, backend: backend, visitor: visitor, at: now) {
         case .permitted(let permit) where !load.isUsedUp && holds(permit.route, backend):
             route = permit.route
             cutAt = nil

@@ -18,7 +18,7 @@ final class Front: Handler {
     let core: GatewayCore
     private let clock: WallClock
     /// Of this loop alone: others count references to objects of their own.
-    private var routes: RoutesInForce
+    private(set) var routes: RoutesInForce
     var index: RoutingIndex { routes.index }
     /// Seconds since 1970, as of the last sweep.
     private(set) var wall: Timestamp
@@ -277,7 +277,7 @@ final class Front: Handler {
 
     private func review(_ load: ContractLoad) {
         load.refusal = index.contract(load.id).flatMap { index.refusal(of: $0, at: wall) }
-        for ticket in load.tickets { ticket.review(index, at: wall, loop.now, holds: overlay.holds) }
+        for ticket in load.tickets { ticket.review(routes, at: wall, loop.now, holds: overlay.holds) }
     }
 
     /// Asks the streams of contracts whose backends stand otherwise than before.

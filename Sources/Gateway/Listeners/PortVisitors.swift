@@ -22,19 +22,18 @@ extension Front {
             try? Acceptor(loop: loop, socket: socket) { [weak self] descriptor, peer in
                 guard let self else { return Leg.closeUnserved(descriptor) }
                 guard self.admitVisitor(descriptor) else { return }
-                let leg = Leg(adopting: descriptor, loop: self.loop)
-                guard let peer, let local = leg.localAddress else {
-                    leg.abort()
+                guard let peer, let local = Socket.localAddress(descriptor) else {
+                    Leg(adopting: descriptor, loop: self.loop).abort()
                     return self.visitorLeft()
                 }
-                self.servePort(leg.release(), Visitor(peer: peer, local: local), port)
+                self.servePort(descriptor, Visitor(peer: peer, local: local), port)
             }
         }
     }
 
     /// Serves a counted visitor of a leased port.
     private func servePort(_ descriptor: Int32, _ visitor: Visitor, _ port: LeasedPort) {
-        switch index.permit(port: port, visitor: visitor.address, at: wall) {
+        switch routes.permit(port: port, visitor: visitor.address, at: wall) {
         case .refused(let refusal, let contract):
             count(refusal, contract)
             Leg(adopting: descriptor, loop: loop).abort()

@@ -53,7 +53,7 @@ final class ServerNameVisitor: Handler {
         case .incomplete, .malformed: refuse(ClientHello.decodeError, .malformed, nil)
         case .noName: refuse(ClientHello.unrecognizedName, .unknown, nil)
         case .name(let name):
-            switch front.index.permit(serverName: name, visitor: visitor.address, at: front.wall) {
+            switch front.routes.permit(serverName: name, visitor: visitor.address, at: front.wall) {
             case .permitted: join(name)
             case .refused(.unknown, _) where !front.mayAskInVain(visitor):
                 front.count(.flood, nil)
@@ -91,7 +91,7 @@ final class ServerNameVisitor: Handler {
 extension Front {
     /// Serves a counted visitor whose server name was read; `hello` goes to the workload untouched.
     func serve(serverName name: [UInt8], _ descriptor: Int32, _ visitor: Visitor, _ hello: [UInt8]) {
-        switch index.permit(serverName: name, visitor: visitor.address, at: wall) {
+        switch routes.permit(serverName: name, visitor: visitor.address, at: wall) {
         case .refused(let refusal, let contract):
             count(refusal, contract)
             Leg(adopting: descriptor, loop: loop).abort()

@@ -1,4 +1,11 @@
 extension Span where Element == UInt8 {
+    /// Eight bytes from a place on, which must be there; the first one lowest.
+    @inline(__always)
+    func word(at place: Int) -> UInt64 {
+        precondition(place >= 0 && place &+ 8 <= count, "eight bytes are not there")
+        return unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: place, as: UInt64.self))
+    }
+
     /// The first place at or after `start` of a byte below 0x20 or of DEL; `count` when there is none. Eight bytes a step.
     func firstControl(from start: Int) -> Int {
         var index = start

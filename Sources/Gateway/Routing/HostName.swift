@@ -15,22 +15,10 @@ struct HostName: Sendable {
     @inline(__always)
     init(_ bytes: Span<UInt8>, _ range: Range<Int>, seed: UInt64) {
         var hash = Self.mix(seed ^ UInt64(range.count), 0x9E37_79B9_7F4A_7C15)
-        var start = range.lowerBound
-        var place = 0
-        while start < range.upperBound {
-            var word: UInt64 = 0
-            if start + 8 <= range.upperBound {
-                for offset in 0..<8 { word |= UInt64(bytes[start + offset]) << UInt64(8 * offset) }
-            } else {
-                for offset in 0..<(range.upperBound - start) {
-                    word |= UInt64(bytes[start + offset]) << UInt64(8 * offset)
-                }
-            }
-            word = Self.lowercased(word)
+        for place in 0..<((range.count + 7) / 8) {
+            let word = Self.lowercased(Self.word(bytes, range, place))
             hash = Self.mix(hash ^ word, 0xA076_1D64_78BD_642F)
             if place < 6 { words[place] = word }
-            place += 1
-            start += 8
         }
         words[5] = words[5] & 0x00FF_FFFF_FFFF_FFFF | UInt64(range.count) << 56
         self.hash = Self.mix(hash, seed | 1)
@@ -53,6 +41,19 @@ struct HostName: Sendable {
 
     /// Whether it is a wildcard's.
     var isWildcard: Bool { words[0] & 0xFF == 0x2E }
+
+    /// Eight bytes of a name, the first one lowest, and zeros behind its end.
+    @inline(__always)
+    private static func word(_ bytes: Span<UInt8>, _ range: Range<Int>, _ place: Int) -> UInt64 {
+        let start = range.lowerBound + 8 * place
+        let left = range.upperBound - start
+        if left >= 8 { return bytes.word(at: start) }
+        // The last eight of the name hold what is left of it.
+        if place > 0 { return bytes.word(at: range.upperBound - 8) >> UInt64(64 - 8 * left) }
+        var word: UInt64 = 0
+        for offset in 0..<left { word |= UInt64(bytes[start + offset]) << UInt64(8 * offset) }
+        return word
+    }
 
     /// Sets bit 5 of every byte from `A` to `Z`.
     @inline(__always)

@@ -9,11 +9,8 @@ struct PathIndex<Value: Sendable>: Sendable {
     }
 
     /// The value of all paths, where the only one is `/`; beside the entries, so that it is found at once.
-    private var whole: Value?
+    private(set) var whole: Value?
     private var entries: [Entry] = []
-
-    /// Whether the host has one path only, and it is `/`.
-    var servesEverything: Bool { whole != nil }
 
     init(_ paths: [(path: String, value: Value)]) {
         for (path, value) in paths {

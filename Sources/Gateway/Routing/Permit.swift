@@ -42,7 +42,7 @@ public enum VisitorRefusal: String, Hashable, Sendable, CaseIterable {
     case malformed
 }
 
-/// The proof that the current table allowed a route at a time. Only a `RoutingIndex` makes one, and whoever opens a stream or
+/// The proof that the current table allowed a route at a time. Only `RoutesInForce` makes one, and whoever opens a stream or
 /// forwards a request asks for a fresh one.
 struct Permit: Sendable {
     let route: ServedRoute
@@ -57,10 +57,8 @@ enum Decision {
     case refused(VisitorRefusal, ServedContract?)
 }
 
-/// Written out at their callers, so that of a table that is asked only what the question needs is read.
-extension RoutingIndex {
+extension RoutesInForce {
     /// May a visitor send a request for this host and path?
-    @inline(__always)
     func permit(
         host bytes: Span<UInt8>,
         _ host: Range<Int>,
@@ -69,8 +67,9 @@ extension RoutingIndex {
         at now: Timestamp
     ) -> Decision {
         guard let paths = http.lookUp(bytes, host) else { return .refused(.unknown, nil) }
+        if let route = paths.whole { return decide(route, visitor, now) }
         let route = paths.lookUp(bytes, path)
-        if !paths.servesEverything, NormalizedPath.isNeeded(bytes, path) {
+        if NormalizedPath.isNeeded(bytes, path) {
             let normalized = NormalizedPath.of(bytes, path)
             let other = paths.lookUp(normalized.span, 0..<normalized.count)
             guard other === route else { return .refused(.ambiguous, route?.contract) }
@@ -79,15 +78,13 @@ extension RoutingIndex {
     }
 
     /// May a visitor open a connection for this server name?
-    @inline(__always)
     func permit(serverName name: [UInt8], visitor: IPAddress?, at now: Timestamp) -> Decision {
         decide(tls.lookUp(name.span, 0..<name.count), visitor, now)
     }
 
     /// May a visitor open a connection, or a flow of datagrams, to this leased port?
-    @inline(__always)
     func permit(port: LeasedPort, visitor: IPAddress?, at now: Timestamp) -> Decision {
-        decide(route(port), visitor, now)
+        decide(index.route(port), visitor, now)
     }
 
     /// May a flow that was permitted before, and runs to this agent, go on?
@@ -96,9 +93,8 @@ extension RoutingIndex {
     }
 
     /// May a flow that was permitted before, and runs to this workload, go on?
-    @inline(__always)
     func renew(_ key: RouteKey, backend: Backend.Target, visitor: IPAddress?, at now: Timestamp) -> Decision {
-        let decision = decide(self.route(key), visitor, now)
+        let decision = decide(index.route(key), visitor, now)
         guard case .permitted(let permit) = decision else { return decision }
         guard permit.route.has(backend) else {
             return .refused(.unknown, permit.route.contract)
@@ -109,7 +105,10 @@ extension RoutingIndex {
     @inline(__always)
     private func decide(_ route: ServedRoute?, _ visitor: IPAddress?, _ now: Timestamp) -> Decision {
         guard let route else { return .refused(.unknown, nil) }
-        if let refusal = refusal(of: route.contract, at: now) { return .refused(refusal, route.contract) }
+        let age = quorumTime.map { max(0, now + clockLag - $0) }
+        if let refusal = route.terms.refusal(at: now + clockLag, age: age) {
+            return .refused(refusal, route.contract)
+        }
         guard route.admits(visitor) else { return .refused(.denied, route.contract) }
         return .permitted(Permit(route))
     }

@@ -35,22 +35,18 @@ struct RoutingIndex: Sendable {
     }
 
     /// A contract that is taken.
-    @inline(__always)
     func contract(_ id: Identifier) -> ServedContract? { contracts[id]?.served }
 
     /// What became of a contract of the table.
     func verdict(of id: Identifier) -> ContractVerdict? { contracts[id]?.verdict }
 
     /// The route that is served on a port.
-    @inline(__always)
     func route(_ port: LeasedPort) -> ServedRoute? { ports[port] }
 
     /// The route that is served under a key.
-    @inline(__always)
     func route(_ key: RouteKey) -> ServedRoute? { contracts[key.contract]?.routes.first { $0.key == key } }
 
     /// Why a contract serves nobody at a time; nil when it serves.
-    @inline(__always)
     func refusal(of contract: ServedContract, at now: Timestamp) -> VisitorRefusal? {
         contract.refusal(at: now, context.freshness)
     }

@@ -22,14 +22,7 @@ struct RouteKey: Hashable, Sendable {
 
 /// A contract as the gateway serves it; immutable, shared by its routes.
 final class ServedContract: Sendable {
-    // What every question asks for comes first, so that it lies together.
-    /// The live window of the contract; everything when it is not known.
-    let window: Range<Timestamp>
-    /// Age of the verified state in seconds above which it is too old for this contract.
-    let longestAge: Int64
-    let mode: RouteMode
-    /// A suspended contract is so for legal reasons.
-    let isSuspendedByLaw: Bool
+    let terms: ServingTerms
     let id: Identifier
     let version: Int64
     let conn: ConnectionMode
@@ -51,37 +44,35 @@ final class ServedContract: Sendable {
         let route = source.routes[0]
         id = source.contract
         version = route.version
-        mode = route.mode
         conn = route.conn
-        isSuspendedByLaw = source.isSuspendedByLaw
         drain = route.drain
         conns = route.limits.conns
         connRate = route.limits.connRate
         bps = route.limits.bps
-        window = source.window
+        terms = ServingTerms(source)
         if let bytes = route.limits.bytesPeriod, let period = route.limits.period {
-            periodLimit = SharedUsage.Limit(bytes: bytes, period: max(1, period), start: window.lowerBound)
+            periodLimit = SharedUsage.Limit(bytes: bytes, period: max(1, period), start: source.window.lowerBound)
         } else {
             periodLimit = nil
         }
-        longestAge = min(route.maxStale, Freshness.drainsEverythingAfter)
     }
+
+    /// The live window of the contract; everything when it is not known.
+    var window: Range<Timestamp> { terms.window }
+    /// Age of the verified state in seconds above which it is too old for this contract.
+    var longestAge: Int64 { terms.longestAge }
 
     /// Why the contract serves nobody at a time, with a state of this freshness; nil when it serves.
     func refusal(at now: Timestamp, _ freshness: Freshness) -> VisitorRefusal? {
-        if !window.contains(now + freshness.clockLag) { return .ended }
-        if let age = freshness.age(at: now), age > longestAge { return .stale }
-        switch mode {
-        case .serve: return nil
-        case .grace: return .grace
-        case .suspended: return isSuspendedByLaw ? .suspendedByLaw : .suspended
-        case .rejected: return .unknown
-        }
+        terms.refusal(at: now + freshness.clockLag, age: freshness.age(at: now))
     }
 }
 
 /// A route as the gateway serves it; immutable, handed to flows by reference.
 final class ServedRoute: Sendable {
+    // What every question asks for comes first, so that it lies together.
+    /// Those of the contract.
+    let terms: ServingTerms
     let contract: ServedContract
     /// Whether no address is denied and none named.
     private let admitsAll: Bool
@@ -93,6 +84,7 @@ final class ServedRoute: Sendable {
     let overlay: [OverlayBackend]
 
     init(_ route: Route, contract: ServedContract) {
+        terms = contract.terms
         self.contract = contract
         admitsAll = route.deny.isEmpty && route.allow.isEmpty
         self.route = route
