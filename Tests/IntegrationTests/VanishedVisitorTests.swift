@@ -35,18 +35,8 @@ struct VanishedVisitorTests {
 
     private func vanish(isLong: Bool, within seconds: Double) async throws {
         guard let network = OverlayNetwork.make(isPrivate: true) else { return }
-        let deployment = try await Deployment(address: network.ownIPv4)
-        try await deployment.makeTwin("farmer")
-        try await deployment.makeTwin("user")
-        try await deployment.run(["keys", "new", "agent.key"])
-        let gateway = try await deployment.makeGateway(
-            "gw1",
-            farmer: "farmer",
-            domain: "gw.test.example",
-            address: network.ownIPv4
-        )
+        let (deployment, gateway) = try await Deployment.withGateway(at: network.ownIPv4, name: "shop")
         try deployment.writeConfiguration(of: gateway, more: "limits: { idle: 2s, header_time: 2s, slow_time: 2s }")
-        try await deployment.act("user", ["name", "reserve", "shop"])
         let host = "shop.gw.test.example"
         let port = gateway.leases.lowerBound
         let contract = try await deployment.makeContract(

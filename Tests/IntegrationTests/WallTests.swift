@@ -21,17 +21,7 @@ struct WallTests {
     )
     func serves() async throws {
         guard let network = OverlayNetwork.make(isPrivate: true) else { return }
-        let deployment = try await Deployment(address: network.ownIPv4)
-        try await deployment.makeTwin("farmer")
-        try await deployment.makeTwin("user")
-        try await deployment.run(["keys", "new", "agent.key"])
-        let gateway = try await deployment.makeGateway(
-            "gw1",
-            farmer: "farmer",
-            domain: "gw.test.example",
-            address: network.ownIPv4
-        )
-        try await deployment.act("user", ["name", "reserve", "shop"])
+        let (deployment, gateway) = try await Deployment.withGateway(at: network.ownIPv4, name: "shop")
         let host = "shop.gw.test.example"
         let contract = try await deployment.makeContract(
             "user",
