@@ -148,6 +148,11 @@ struct SecureTargetTests {
             scene.events("health", "wrong-pin").first?.contains("its certificate is not the pinned one") == true
         }
         #expect(scene.events("health", "ca").isEmpty)
+        let before = try scene.agent.usage().descriptors
+        for _ in 0..<20 {
+            for path in ["ca", "wrong-pin", "wrong-name", "plain"] { _ = await scene.get(path) }
+        }
+        try await eventually("every descriptor comes back") { try scene.agent.usage().descriptors <= before }
         #expect(
             scene.agent.errors.contains("is of the kind tls, which cannot lead to \(scene.workloads.target("good"))")
         )
