@@ -175,7 +175,8 @@ struct DataTokenTests {
         #expect(refused == 100)
         let counts = await world.gateway.status().tunnelRefusals
         let (tokens, source) = (counts.tokens - before.tokens, counts.source - before.source)
-        #expect(tokens >= 60 && source > 0 && tokens + source == 100, "\(tokens) + \(source)")
+        // Those that came before are of the same source, and used up a part of what it may show.
+        #expect(counts.tokens >= 60 && source > 0 && tokens + source == 100, "\(before.tokens) + \(tokens) + \(source)")
         await world.stop()
     }
 
