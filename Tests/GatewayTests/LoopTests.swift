@@ -101,6 +101,24 @@ struct LoopTests {
         await loop.stop()
     }
 
+    @Test(
+        "an accepted connection sends without delay, and its own address is known",
+        arguments: ["127.0.0.1:0", "0.0.0.0:0"]
+    )
+    func accepted(on address: String) throws {
+        let front = try ListeningSocket(SocketAddress(address)!)
+        let target = SocketAddress("127.0.0.1:\(front.address.port)")!
+        let visitor = try TestSocket(connectingTo: target)
+        let descriptor = try #require(Socket.accept(front.descriptor)).descriptor
+        defer { close(descriptor) }
+        var isWithoutDelay: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        #expect(unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isWithoutDelay, &length) == 0)
+        #expect(isWithoutDelay == 1)
+        #expect(front.localAddress(of: descriptor) == target)
+        _ = visitor
+    }
+
     @Test("accepting survives a full descriptor table")
     func descriptorLimit() async throws {
         let loop = try Loop()

@@ -22,7 +22,7 @@ extension Front {
             try? Acceptor(loop: loop, socket: socket) { [weak self] descriptor, peer in
                 guard let self else { return Leg.closeUnserved(descriptor) }
                 guard self.admitVisitor(descriptor) else { return }
-                guard let peer, let local = Socket.localAddress(descriptor) else {
+                guard let peer, let local = socket.localAddress(of: descriptor) else {
                     Leg(adopting: descriptor, loop: self.loop).abort()
                     return self.visitorLeft()
                 }

@@ -120,7 +120,9 @@ extension Front {
             guard self.admitVisitor(descriptor, isHTTP: isHTTP) else { return }
             let leg = Leg(adopting: descriptor, loop: self.loop)
             do throws(SocketError) {
-                guard let peer, let local = leg.localAddress else { throw SocketError("getsockname", code: 0) }
+                guard let peer, let local = socket.localAddress(of: descriptor) else {
+                    throw SocketError("getsockname", code: 0)
+                }
                 try serve(self, leg, Visitor(peer: peer, local: local))
             } catch {
                 leg.abort()

@@ -11,6 +11,11 @@ final class ListeningSocket: Sendable {
         self.address = Socket.localAddress(descriptor) ?? address
     }
 
+    /// The own address of a connection that was accepted here.
+    func localAddress(of connection: Int32) -> SocketAddress? {
+        address.isUnspecified ? Socket.localAddress(connection) : address
+    }
+
     deinit { close(descriptor) }
 }
 

@@ -3,8 +3,8 @@ internal import Glibc
 
 /// Memory that a loop lends: large buffers for the bytes of a turn, and pipes for splice. Loop-owned.
 @safe final class BufferPool {
-    /// Size of a pooled buffer: 1 MiB of payload and room for frame headers or TLS record overhead.
-    static let bufferSize = (1 << 20) + (1 << 17)
+    /// Size of a pooled buffer: the payload of one pass, and room for control frames or the overhead of TLS records.
+    static let bufferSize = Loop.scratchSize + (128 << 10)
     private static let kept = 8
     private static let keptPipes = 16
     /// Pipes lent at once: each holds two descriptors, and up to 1 MiB of the kernel's memory. Flows without one copy.

@@ -40,7 +40,7 @@ struct DatagramSocket {
     /// Longest payload of a datagram over IPv4, in bytes; a frame of the tunnel holds the same.
     static let longest = 65_507
     private static let slot = 1 << 16
-    private static let batch = Loop.scratchSize / slot
+    private static let batch = Loop.datagramScratchSize / slot
     private static let stagedLimit = 256
 
     let descriptor: Int32
@@ -57,7 +57,7 @@ struct DatagramSocket {
         var names = [sockaddr_storage](repeating: sockaddr_storage(), count: Self.batch)
         var nameLengths = [UInt32](repeating: 0, count: Self.batch)
         var lengths = [UInt32](repeating: 0, count: Self.batch)
-        let bytes = unsafe loop.scratch.assumingMemoryBound(to: UInt8.self)
+        let bytes = unsafe loop.datagramScratch.assumingMemoryBound(to: UInt8.self)
         let count = unsafe webgw_receive_datagrams(
             descriptor,
             bytes,
@@ -113,7 +113,7 @@ struct DatagramSocket {
         var total = 0
         while end < staged.count, end - start < WEBGW_DATAGRAM_BATCH {
             total += staged[end].bytes.count
-            guard total <= Loop.scratchSize else { break }
+            guard total <= Loop.datagramScratchSize else { break }
             end += 1
         }
         return start..<end
@@ -123,7 +123,7 @@ struct DatagramSocket {
         var names: [sockaddr_storage] = []
         var nameLengths: [UInt32] = []
         var lengths: [UInt32] = []
-        let bytes = unsafe loop.scratch.assumingMemoryBound(to: UInt8.self)
+        let bytes = unsafe loop.datagramScratch.assumingMemoryBound(to: UInt8.self)
         var offset = 0
         for (payload, address) in batch {
             unsafe payload.withUnsafeBytes { source in

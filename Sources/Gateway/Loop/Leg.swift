@@ -136,7 +136,7 @@ internal import Glibc
 
     private func receive(_ buffer: UnsafeMutableRawBufferPointer) -> Outcome {
         while true {
-            let count = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            let count = unsafe webgw_recv(descriptor, buffer.baseAddress, buffer.count)
             if let outcome = outcome(count, of: buffer.count) { return outcome }
         }
     }
@@ -244,7 +244,7 @@ internal import Glibc
     private func send(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard canWrite, bytes.count > 0 else { return 0 }
         while true {
-            let count = unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            let count = unsafe webgw_send(descriptor, bytes.baseAddress, bytes.count)
             if let written = written(count, of: bytes.count) { return written }
         }
     }

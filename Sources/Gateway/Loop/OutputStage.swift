@@ -6,7 +6,7 @@ internal import Glibc
 /// data is congested. Loop-owned.
 @safe final class OutputStage {
     /// Payload bytes staged at most before the stage must be pushed.
-    static let dataCapacity = 1 << 20
+    static let dataCapacity = Loop.scratchSize
     /// All bytes staged at most; encrypted, with the overhead of their records, they fit a pooled buffer too.
     private static let capacity = BufferPool.bufferSize - (8 << 10)
 

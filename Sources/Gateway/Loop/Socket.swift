@@ -35,6 +35,7 @@ enum Socket {
             fchmod(fd, 0o600)
         } else {
             set(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+            noDelay(fd, address)
             watchPeers(fd)
         }
         if address.family == AF_INET6 { set(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
@@ -101,7 +102,7 @@ enum Socket {
     private static let datagramType =
         Int32(SOCK_DGRAM.rawValue) | Int32(WEBGW_SOCK_NONBLOCK | WEBGW_SOCK_CLOEXEC)
 
-    /// Accepts one connection, or returns nil with errno set.
+    /// Accepts one connection, or returns nil with errno set. It has the options of its listener.
     static func accept(_ listener: Int32) -> (descriptor: Int32, peer: SocketAddress?)? {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -117,7 +118,6 @@ enum Socket {
         }
         guard fd >= 0 else { return nil }
         let peer = SocketAddress(storage, length: length)
-        if storage.ss_family != sa_family_t(AF_UNIX) { set(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
         return (fd, peer)
     }
 

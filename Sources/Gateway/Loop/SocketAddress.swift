@@ -92,6 +92,15 @@ enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Stands for all addresses of the machine: 0.0.0.0 or ::.
+    var isUnspecified: Bool {
+        switch self {
+        case .v4(let address, _): address == 0
+        case .v6(let high, let low, _, _): high | low == 0
+        case .unix: false
+        }
+    }
+
     /// The same address with another port; a Unix path stays as it is.
     func with(port: UInt16) -> SocketAddress {
         switch self {

@@ -87,6 +87,7 @@ internal import Glibc
             let count = unsafe SSL_read(connection, target, Int32(clamping: buffer.count - got))
             if count > 0 {
                 got += Int(count)
+                if !hasPending, inputCount == 0 { return got }
                 continue
             }
             let code = unsafe SSL_get_error(connection, count)

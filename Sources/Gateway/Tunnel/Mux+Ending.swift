@@ -47,6 +47,7 @@ extension Mux {
         let ended = streams
         for stream in ended.values where !stream.hasEnded { stream.receiveReset(.internalError) }
         blocked = []
+        partsStream = nil
     }
 
     /// Ends the session at once.

@@ -22,8 +22,11 @@ extension Mux {
         while true {
             let event = parser.next(bytes, at: &offset)
             if case .data(let id, let range) = event {
-                if id != partsStream || parts.count == 64 { deliverParts(bytes) }
-                guard let stream = streams[id] else {
+                if id != partsStream?.id || parts.count == 64 {
+                    deliverParts(bytes)
+                    partsStream = streams[id]
+                }
+                guard let stream = partsStream else {
                     if id > lastStream || id & 1 == 0 {
                         return violate(.protocolViolation, "data on a stream never opened")
                     }
@@ -33,7 +36,6 @@ extension Mux {
                     if stream.peerFinished { return violate(.protocolViolation, "data after the end of a stream") }
                     return violate(.flow, "data beyond the window of a stream")
                 }
-                partsStream = id
                 parts.append(range)
                 continue
             }
@@ -62,10 +64,9 @@ extension Mux {
 
     /// Hands the gathered parts of one stream to it: consecutive frames of a stream leave in one write.
     private func deliverParts(_ bytes: Span<UInt8>) {
-        guard !parts.isEmpty else { return }
-        streams[partsStream]?.deliver(bytes, parts: parts)
+        guard let stream = partsStream.take() else { return }
+        stream.deliver(bytes, parts: parts)
         parts.removeAll(keepingCapacity: true)
-        partsStream = 0
     }
 
     /// The stream of a frame; nil for one that ended already. A stream never opened is a violation.

@@ -56,7 +56,7 @@ final class Mux: Handler {
     var lastStream: UInt32 = 0
     /// Consecutive parts of one stream's payload, gathered until another frame comes.
     var parts: [Range<Int>] = []
-    var partsStream: UInt32 = 0
+    var partsStream: Stream?
     var liveness: Liveness
     var ticker: Timer?
     private var deadline: Timer?

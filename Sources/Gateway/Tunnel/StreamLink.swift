@@ -19,6 +19,8 @@ final class StreamLink: Handler, StreamOwner {
     private var ahead: [UInt8] = []
     private var legEnded = false
     private var streamEnded = false
+    /// The last read filled a whole frame: more comes at a time than one frame holds.
+    private var isBulk = false
 
     /// Registers the leg. The caller sets `attach(_:)` next, in the same turn.
     init(
@@ -91,8 +93,11 @@ final class StreamLink: Handler, StreamOwner {
         var budget = Loop.turnBudget
         while leg.hasInput {
             guard budget > 0 else { return leg.loop.again(self) }
-            switch stream.fill(from: leg) {
-            case .bytes(let count): budget -= count
+            // One frame is read in the cheapest way there is; only who fills it is worth a list of frames.
+            switch stream.fill(from: leg, limit: isBulk ? Loop.scratchSize : Frame.longestData) {
+            case .bytes(let count):
+                budget -= count
+                isBulk = count >= Frame.longestData
             case .again: continue
             case .blocked: return
             case .failed: return breakOff()
@@ -132,8 +137,9 @@ final class StreamLink: Handler, StreamOwner {
 
     func receiveFinish() {
         streamEnded = true
-        // To shut down a socket that still connects would give the connection up; its first event comes when it stands.
-        if !leg.isConnecting { leg.shutdownWrite() }
+        // To close says it too. To shut down a socket that still connects would give the connection up; its first event comes when
+        // it stands.
+        if !legEnded, !leg.isConnecting { leg.shutdownWrite() }
         endIfDone()
     }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/epoll.h>
@@ -16,6 +17,15 @@ extern int webgw_pipe2(int fds[2], int flags) __asm__("pipe2");
 extern ssize_t webgw_splice(int in, long long *in_offset, int out, long long *out_offset, size_t length,
                             unsigned int flags) __asm__("splice");
 extern int webgw_thread_name(pthread_t thread, const char *name) __asm__("pthread_setname_np");
+
+/// recv(2) and send(2) without glibc's care for the cancellation of threads, which costs two locked instructions a call.
+extern long webgw_syscall(long number, ...) __asm__("syscall");
+static inline ssize_t webgw_recv(int fd, void *bytes, size_t count) {
+    return webgw_syscall(SYS_recvfrom, fd, bytes, count, 0, (void *)0, (void *)0);
+}
+static inline ssize_t webgw_send(int fd, const void *bytes, size_t count) {
+    return webgw_syscall(SYS_sendto, fd, bytes, count, MSG_NOSIGNAL, (void *)0, 0);
+}
 
 struct webgw_message {
     struct msghdr header;
