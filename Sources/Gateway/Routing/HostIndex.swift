@@ -67,8 +67,9 @@ struct HostIndex<Value: Sendable>: Sendable {
 /// The hosts of one part. Immutable.
 ///
 /// Names lie in the table itself, at the place that the hash says or behind it, so that finding one meets memory that no cache
-/// holds once. Names and values are apart, so that other values for the same names leave the names where they are.
-private final class HostIndexPart<Value: Sendable>: Sendable {
+/// holds once. Names and values are apart, so that other values for the same names leave the names where they are. A value and not an
+/// object, so that parts lie side by side, where a look-up finds them without one more access.
+private struct HostIndexPart<Value: Sendable>: Sendable {
     /// A name, all its bytes, and its value; nil takes the name away.
     typealias Change = (name: HostName, bytes: [UInt8], value: Value?)
     private typealias Entry = (name: HostName, long: [UInt8]?, value: Value)
@@ -81,7 +82,7 @@ private final class HostIndexPart<Value: Sendable>: Sendable {
     let wildcards: Int
 
     /// A part without hosts.
-    convenience init() { self.init([]) }
+    init() { self.init([]) }
 
     private init(_ entries: [Entry]) {
         let count = entries.count + entries.count / 2 + 1
