@@ -68,6 +68,8 @@ else
     # waits for anything, so that the files of tests are kept in memory where there is room. Nothing is proved by a disk
     # here: faults of one are injected between the program and the system.
     if [ -z "${TMPDIR:-}" ] && memory="$(folder_in_memory)"; then export TMPDIR="$memory"; fi
+    # Colours, which a pipe gets too, would hide the marks that lines begin with.
+    export NO_COLOR=1
     lane() { "$suites" --testing-library swift-testing --no-parallel "$@"; }
     lane --filter '^IntegrationTests\.[A-K]' >"$logs/2" 2>&1 &
     first=$!
