@@ -119,6 +119,43 @@ struct LoopTests {
         _ = visitor
     }
 
+    @Test("of those who connect while a listener ends, none is reset: each is accepted, or finds nobody")
+    func listenerEnds() async throws {
+        let loop = try Loop()
+        loop.start()
+        for _ in 0..<3 {
+            let (acceptor, address) = try Self.answering(on: loop)
+            let answered = Lock(0)
+            let visitors = (0..<4).map { _ in
+                Task {
+                    await blocking { () -> Int in
+                        var reset = 0
+                        while let visitor = try? TestSocket(connectingTo: address) {
+                            if visitor.read(1) == [7] { answered.withLock { $0 += 1 } } else { reset += 1 }
+                        }
+                        return reset
+                    }
+                }
+            }
+            #expect(await eventually { answered.withLock { $0 } > 200 })
+            _ = await acceptor.run { $0.finish() }
+            for visitor in visitors { #expect(await visitor.value == 0) }
+        }
+        await loop.stop()
+    }
+
+    /// Sends each visitor one byte.
+    private static func answering(on loop: Loop) throws -> (LoopBound<Acceptor>, SocketAddress) {
+        let front = try ListeningSocket(SocketAddress("127.0.0.1:0")!)
+        let acceptor = try Acceptor(loop: loop, socket: front) { descriptor, _ in answer(descriptor) }
+        return (LoopBound(acceptor, on: loop), front.address)
+    }
+
+    private static func answer(_ descriptor: Int32) {
+        _ = unsafe [UInt8(7)].withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, 1) }
+        close(descriptor)
+    }
+
     @Test("accepting survives a full descriptor table")
     func descriptorLimit() async throws {
         let loop = try Loop()

@@ -73,10 +73,15 @@ final class Acceptor: Handler {
         loop.remove(self)
     }
 
-    /// Takes those who wait, who would be reset otherwise although they were let connect, and stops accepting.
+    /// Takes those who wait or have begun to connect, who would be reset otherwise, and stops accepting after a moment.
     func finish() {
+        guard let socket else { return }
+        Socket.beginNoMore(socket.descriptor)
         acceptSome(Self.waiting)
-        close()
+        loop.after(Self.pause) { [weak self] in
+            self?.acceptSome(Self.waiting)
+            self?.close()
+        }
     }
 
     private func acceptSome(_ limit: Int = perTurn) {

@@ -121,6 +121,10 @@ enum Socket {
         return (fd, peer)
     }
 
+    /// Lets a listener begin no more handshakes, while those that began go on: who is let connect can be accepted to the last. Who comes
+    /// later is not answered, tries again after a second, and is refused then if the listener is closed.
+    static func beginNoMore(_ listener: Int32) { _ = webgw_drop_new_handshakes(listener) }
+
     /// A descriptor of nothing, to be given up when one is needed; -1 when there is none.
     static func placeholder() -> Int32 { eventfd(0, Int32(WEBGW_SOCK_CLOEXEC)) }
 

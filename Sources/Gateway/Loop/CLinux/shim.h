@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <linux/filter.h>
 
 extern int webgw_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) __asm__("accept4");
 extern int webgw_pipe2(int fds[2], int flags) __asm__("pipe2");
@@ -59,6 +60,19 @@ static inline unsigned int webgw_unanswered_probes(int fd) {
     socklen_t length = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
     return info.tcpi_probes;
+}
+
+/// Lets a TCP listener drop every SYN; handshakes that began go on. Gives 0, or -1 with errno set.
+static inline int webgw_drop_new_handshakes(int fd) {
+    enum { flags_of_tcp_header = 13, syn = 2 };
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_of_tcp_header),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+    };
+    struct sock_fprog program = {sizeof steps / sizeof *steps, steps};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 /// Receives up to `count` (at most WEBGW_DATAGRAM_BATCH) datagrams, each into a slot of `slot` bytes of its own. Gives the
