@@ -31,7 +31,7 @@ public final class CountingProxy: Sendable {
     ) async throws -> Result {
         let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .bind(host: "127.0.0.1", port: 0) { channel in
-                channel.eventLoop.makeCompletedFuture { try Pipe(wrappingChannelSynchronously: channel) }
+                channel.eventLoop.makeCompletedFuture { try Pipe.kept(channel) }
             }
         let proxy = CountingProxy(port: listener.channel.localAddress?.port ?? 0)
         return try await withThrowingTaskGroup(of: Void.self) { group in

@@ -76,9 +76,7 @@ public final class LyingServer: Sendable {
         let listener = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .bind(host: "127.0.0.1", port: 0) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-                }
+                channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel<ByteBuffer, ByteBuffer>.kept(channel) }
             }
         let server = LyingServer(port: listener.channel.localAddress?.port ?? 0, answer: answer)
         return try await withThrowingTaskGroup(of: Void.self) { group in

@@ -32,18 +32,19 @@ public enum HTTPService {
         // The framework's own lines speak of its parts, not of a ledger.
         var quiet = logger
         if quiet.logLevel > .debug { quiet.logLevel = .error }
+        let connections = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionDeadlines(limits: limits)] + handlers(),
+            httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
+                maxHeaderFieldSize: limits.headerBytes,
+                maxHeaderListSize: limits.headerBytes,
+                maxHeaderFieldCount: limits.headerFields
+            )
+        )
         return Application(
             responder: responder,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ConnectionDeadlines(limits: limits)] + handlers(),
-                    httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
-                        maxHeaderFieldSize: limits.headerBytes,
-                        maxHeaderListSize: limits.headerBytes,
-                        maxHeaderFieldCount: limits.headerFields
-                    )
-                )
-            ),
+            server: HTTPServerBuilder { responder in
+                KeptHTTP1Channel(base: HTTP1Channel(responder: responder, configuration: connections))
+            },
             configuration: ApplicationConfiguration(
                 address: .hostname(listen.host, port: listen.port),
                 backlog: 1024,
