@@ -269,7 +269,9 @@ public final class Gateway: Sendable {
         for front in core.allFronts { front.submit { $0.drain(.seconds(seconds)) } }
         let clock = ContinuousClock()
         let end = clock.now + .seconds(seconds)
-        while core.visitors.count > 0, clock.now < end {
+        // Those who have begun to connect are not counted yet.
+        let least = clock.now + Acceptor.lastMoment
+        while core.visitors.count > 0 || clock.now < least, clock.now < end {
             try? await clock.sleep(for: .milliseconds(50))
             if Task.isCancelled { return }
         }

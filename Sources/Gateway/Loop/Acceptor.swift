@@ -26,6 +26,8 @@ final class Acceptor: Handler {
     /// More than the kernel lets wait.
     private static let waiting = 65_536
     private static let pause: Duration = .milliseconds(100)
+    /// From `finish` until all who had begun to connect are accepted. Timers are late by up to 100 ms.
+    static let lastMoment: Duration = .milliseconds(250)
 
     private let loop: Loop
     private var socket: ListeningSocket?
