@@ -147,7 +147,8 @@ struct ClusterWitnesses {
     func quorum() async throws {
         let scene = try await Scene()
         let members = scene.members
-        try await scene.append(through: 0)
+        // Each member has asked the witnesses by then what it may sign.
+        for number in 0..<2 { try await scene.append(through: number) }
         let shown = try #require(try await members.checkpoint(0))
         for number in 0..<2 { scene.witnesses[number].process.send(SIGSTOP) }
         let envelope = try TwinMaker(ledger: members.ledgerID, client: members.client(1)).envelope()
