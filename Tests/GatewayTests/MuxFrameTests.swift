@@ -125,22 +125,27 @@ private func expect<Value: Equatable>(
 struct MuxLivenessTests {
     private let second: UInt64 = 1_000_000_000
 
-    @Test("asks after 2 s of silence and gives up after 5 s")
+    @Test("asks once after 2 s of silence and gives up after 4.5 s")
     func silence() {
         var liveness = Liveness(now: 10 * second)
         expect(liveness.tick(11 * second), .nothing)
+        expect(liveness.tick(12 * second - 1), .nothing)
         expect(liveness.tick(12 * second), .ping)
-        expect(liveness.tick(12 * second + second / 2), .nothing)
-        expect(liveness.tick(14 * second), .ping)
-        expect(liveness.tick(15 * second - 1), .nothing)
-        expect(liveness.tick(15 * second), .dead)
+        expect(liveness.tick(14 * second), .nothing)
+        expect(liveness.tick(14 * second + second / 2 - 1), .nothing)
+        expect(liveness.tick(14 * second + second / 2), .dead)
     }
 
-    @Test("is asked twice a second, and at the moment at which the silence is over")
+    @Test(
+        "waits for the moment to ask, then for the one to ask again if something is heard, and for the end of the silence"
+    )
     func waiting() {
-        let liveness = Liveness(now: 10 * second)
-        expect(liveness.wait(10 * second), second / 2)
-        expect(liveness.wait(14 * second + 900_000_000), 100_000_000)
+        var liveness = Liveness(now: 10 * second)
+        expect(liveness.wait(10 * second), 2 * second)
+        expect(liveness.wait(11 * second), second)
+        expect(liveness.tick(12 * second), .ping)
+        expect(liveness.wait(12 * second), 2 * second)
+        expect(liveness.wait(14 * second), second / 2)
         expect(liveness.wait(15 * second), 0)
         expect(liveness.wait(99 * second), 0)
     }
@@ -152,8 +157,40 @@ struct MuxLivenessTests {
         liveness.hear(4 * second)
         expect(liveness.tick(5 * second), .nothing)
         expect(liveness.tick(6 * second), .ping)
-        expect(liveness.tick(8 * second), .ping)
+        expect(liveness.tick(8 * second), .nothing)
         expect(liveness.tick(9 * second), .dead)
+    }
+
+    /// A session whose peer only answers, `roundTrip` after each question, until it is gone at `end`. Timers fire on whole slots of 100 ms.
+    /// Returns how long the peer was gone when the session was given up.
+    private func lasts(roundTrip: UInt64, until end: UInt64) -> Int64 {
+        var (now, liveness) = (second, Liveness(now: second))
+        var answer = UInt64.max
+        while true {
+            let slot = TimerWheel.tick
+            let next = max(now / slot + 1, (now + liveness.wait(now) + slot - 1) / slot) * slot
+            if answer <= next {
+                liveness.hear(answer)
+                answer = .max
+            }
+            now = next
+            switch liveness.tick(now) {
+            case .nothing: break
+            case .ping: if now + roundTrip < end { answer = now + roundTrip }
+            case .dead: return Int64(now) - Int64(end)
+            }
+        }
+    }
+
+    @Test("a peer that takes 2.3 s to answer lives, and one that is gone is given up within 4.7 s, at any moment")
+    func slowPeer() {
+        for tenths in UInt64(0)..<24 {
+            let roundTrip = max(1, tenths * second / 10)
+            for moment in UInt64(0)..<50 {
+                let gone = lasts(roundTrip: roundTrip, until: 100 * second + moment * second / 10 + 1)
+                #expect((0...4_700_000_000).contains(gone), "round trip \(roundTrip), gone at \(moment) tenths")
+            }
+        }
     }
 
     @Test("pauses double up to 30 s, are spread over the whole range, and start again after success")

@@ -155,7 +155,7 @@ final class Mux: Handler {
             switch self.liveness.tick(self.loop.now) {
             case .nothing: break
             case .ping: self.stage(number: self.loop.now, .ping)
-            case .dead: return self.end(.lost("nothing heard for 5 s"))
+            case .dead: return self.end(.lost("nothing heard for 4.5 s"))
             }
             self.tick()
         }

@@ -40,6 +40,7 @@ final class FaultProxy: Sendable {
     /// Both directions of one connection.
     fileprivate final class Pair: Sendable {
         let silent = NIOLockedValueBox((toServer: false, toClient: false))
+        let ends = NIOLockedValueBox(Ends())
     }
 
     private init(port: UInt16, state: NIOLockedValueBox<State>, listener: any Channel) {
@@ -80,14 +81,39 @@ final class FaultProxy: Sendable {
     /// Changes what happens to every byte and connection from now on.
     func set(_ change: (inout Faults) -> Void) { state.withLockedValue { change(&$0.faults) } }
 
-    /// Connections that stand go silent, without an end.
-    func silence(_ silence: Silence) {
-        for (_, pair) in state.withLockedValue({ Array($0.live.values) }) {
+    /// Connections that stand go silent, without an end. Tells when their ends give them up.
+    func silence(_ silence: Silence) -> Silenced {
+        let pairs = state.withLockedValue { $0.live.values.map(\.pair) }
+        let silenced = Silenced(pairs)
+        for pair in pairs {
             pair.silent.withLockedValue {
                 if silence != .toClient { $0.toServer = true }
                 if silence != .toServer { $0.toClient = true }
             }
         }
+        return silenced
+    }
+
+    /// Connections that went silent at one moment.
+    struct Silenced: Sendable {
+        private let pairs: [Pair]
+        private let start = ContinuousClock.now
+
+        fileprivate init(_ pairs: [Pair]) { self.pairs = pairs }
+
+        /// How long after that clients, or servers, ended their connections; those that did.
+        var byClient: [Duration] { times(\.client) }
+        var byServer: [Duration] { times(\.server) }
+
+        private func times(_ end: KeyPath<Ends, ContinuousClock.Instant?>) -> [Duration] {
+            pairs.compactMap { pair in pair.ends.withLockedValue { $0[keyPath: end] }.map { $0 - start } }
+        }
+    }
+
+    /// When the ends of a connection ended it.
+    struct Ends: Sendable {
+        var client: ContinuousClock.Instant?
+        var server: ContinuousClock.Instant?
     }
 
     /// Connections that stand are reset, both sides.
@@ -123,10 +149,18 @@ final class FaultProxy: Sendable {
                 server.closeFuture.whenComplete { _ in Self.reset(client) }
                 return client.eventLoop.makeCompletedFuture {
                     try client.pipeline.syncOperations.addHandler(
-                        Leg(to: server, faults) { pair.silent.withLockedValue { $0.toServer } }
+                        Leg(to: server, faults) {
+                            pair.silent.withLockedValue { $0.toServer }
+                        } onEnd: {
+                            pair.ends.withLockedValue { $0.client = $0.client ?? .now }
+                        }
                     )
                     try server.pipeline.syncOperations.addHandler(
-                        Leg(to: client, faults) { pair.silent.withLockedValue { $0.toClient } }
+                        Leg(to: client, faults) {
+                            pair.silent.withLockedValue { $0.toClient }
+                        } onEnd: {
+                            pair.ends.withLockedValue { $0.server = $0.server ?? .now }
+                        }
                     )
                 }
             }
@@ -143,13 +177,20 @@ final class FaultProxy: Sendable {
         private let other: any Channel
         private let faults: () -> Faults
         private let isSilent: () -> Bool
+        private let onEnd: () -> Void
         /// Delays keep the order.
         private var due = NIODeadline.now()
 
-        init(to other: any Channel, _ faults: @escaping () -> Faults, isSilent: @escaping () -> Bool) {
+        init(
+            to other: any Channel,
+            _ faults: @escaping () -> Faults,
+            isSilent: @escaping () -> Bool,
+            onEnd: @escaping () -> Void
+        ) {
             self.other = other
             self.faults = faults
             self.isSilent = isSilent
+            self.onEnd = onEnd
         }
 
         func handlerAdded(context: ChannelHandlerContext) { context.read() }
@@ -166,10 +207,14 @@ final class FaultProxy: Sendable {
 
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
             guard case .inputClosed? = event as? ChannelEvent else { return }
+            onEnd()
             pass(context, faults()) { self.other.close(mode: .output, promise: nil) }
         }
 
-        func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            onEnd()
+            context.close(promise: nil)
+        }
 
         /// Does it at its time, unless the line is silent then, and reads on.
         private func pass(_ context: ChannelHandlerContext, _ faults: Faults, _ act: @escaping () -> Void) {
