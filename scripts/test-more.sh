@@ -6,11 +6,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/install-deps.sh
 source scripts/install-deps.sh
+# shellcheck source=scripts/run-alone.sh
+source scripts/run-alone.sh
+trap end_sessions EXIT
 
 # What a visitor costs in memory means nothing beside a sanitizer's own.
 WITHOUT_MEMORY=(--skip "IntegrationTests.Load")
 
-RELEASE=(swift test --no-parallel -c release --scratch-path .build-heavy -Xswiftc -enable-testing)
+RELEASE=(run_alone swift test --no-parallel -c release --scratch-path .build-heavy -Xswiftc -enable-testing)
 
 step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
 
@@ -25,11 +28,11 @@ for part in "${parts[@]}"; do
     address)
         step "Tests under AddressSanitizer"
         # Swift's runtime keeps metadata on purpose until the end of the process; that is no leak of ours.
-        ASAN_OPTIONS=detect_leaks=0 swift test --no-parallel --sanitize=address --scratch-path .build-address "${WITHOUT_MEMORY[@]}"
+        ASAN_OPTIONS=detect_leaks=0 run_alone swift test --no-parallel --sanitize=address --scratch-path .build-address "${WITHOUT_MEMORY[@]}"
         ;;
     thread)
         step "Tests under ThreadSanitizer"
-        TSAN_OPTIONS=halt_on_error=0 swift test --no-parallel --sanitize=thread --scratch-path .build-thread "${WITHOUT_MEMORY[@]}"
+        TSAN_OPTIONS=halt_on_error=0 run_alone swift test --no-parallel --sanitize=thread --scratch-path .build-thread "${WITHOUT_MEMORY[@]}"
         ;;
     heavy)
         step "The end-to-end suites against a release build"
@@ -47,7 +50,7 @@ for part in "${parts[@]}"; do
     disk)
         step "The ledger on a failing and on a full disk"
         install_packages fiu-utils
-        swift test --no-parallel --filter "IntegrationTests.DiskFaults|IntegrationTests.FullDisk"
+        run_alone swift test --no-parallel --filter "IntegrationTests.DiskFaults|IntegrationTests.FullDisk"
         ;;
     *)
         echo "unknown part $part; known are address, thread, heavy, programs, packs, packs-whole, disk" >&2

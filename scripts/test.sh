@@ -5,6 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/install-deps.sh
 source scripts/install-deps.sh
+# shellcheck source=scripts/run-alone.sh
+source scripts/run-alone.sh
+trap end_sessions EXIT
 
 # Makes a folder on a file system in memory with room for the files of all tests, and prints its name.
 folder_in_memory() {
@@ -59,18 +62,18 @@ swift build --build-tests
 # deadlines. The suites that drive processes mostly wait, so that two lanes of them run beside the other suites.
 step "Tests"
 if [ $# -gt 0 ]; then
-    swift test --skip-build --no-parallel "$@"
+    run_alone swift test --skip-build --no-parallel "$@"
 else
     suites="$(swift build --show-bin-path)/webgwPackageTests.xctest"
     logs="$(mktemp -d)"
-    trap 'rm -rf "$logs" ${memory:+"$memory"}' EXIT
+    trap 'end_sessions; rm -rf "$logs" ${memory:+"$memory"}' EXIT
     # Ledgers sync every batch. Three lanes of them keep a virtual machine's disk busy until one sync takes longer than a test
     # waits for anything, so that the files of tests are kept in memory where there is room. Nothing is proved by a disk
     # here: faults of one are injected between the program and the system.
     if [ -z "${TMPDIR:-}" ] && memory="$(folder_in_memory)"; then export TMPDIR="$memory"; fi
     # Colours, which a pipe gets too, would hide the marks that lines begin with.
     export NO_COLOR=1
-    lane() { "$suites" --testing-library swift-testing --no-parallel "$@"; }
+    lane() { run_alone "$suites" --testing-library swift-testing --no-parallel "$@"; }
     lane --filter '^IntegrationTests\.[A-K]' >"$logs/2" 2>&1 &
     first=$!
     lane --filter '^IntegrationTests\.[^A-K]' >"$logs/3" 2>&1 &

@@ -15,4 +15,14 @@ struct ProcessEndingTests {
             for _ in 0..<200 { #expect(process.ending == 7) }
         }
     }
+
+    @Test("a process that takes no SIGTERM is ended")
+    func isEnded() async throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "trap '' TERM; exec sleep 600"]
+        try process.run()
+        process.endNow()
+        try await eventually("it is gone") { process.ending == SIGKILL }
+    }
 }

@@ -200,7 +200,7 @@ private final class RunningWorkload {
         try process.run()
     }
 
-    deinit { process.terminate() }
+    deinit { process.endNow() }
 
     func port() async throws -> Int {
         var port: Int?

@@ -173,7 +173,7 @@ struct FullDisk {
             }
         }
 
-        deinit { process.terminate() }
+        deinit { process.endNow() }
 
         /// How its files are named from outside.
         func seen(_ name: String) -> String { "/proc/\(process.processIdentifier)/root\(path)/\(name)" }

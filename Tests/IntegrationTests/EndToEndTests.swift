@@ -211,7 +211,7 @@ final class TLSWorkload {
         try process.run()
     }
 
-    deinit { process.terminate() }
+    deinit { process.endNow() }
 
     /// Fetches the page through the gateway and trusts nothing but the workload's certificate.
     func visit(_ address: String, _ gatewayPort: UInt16) async throws -> String {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("Visitors who send junk meet a deadline and a plain answer", .serialized)
+@Suite("Visitors who send junk meet a deadline and a plain answer", .serialized, .sharesOneScene)
 struct JunkVisitors {
     @Test(
         "bad requests are refused with a plain sentence and never reach the workload",
@@ -16,17 +16,15 @@ struct JunkVisitors {
             ),
             ("folded field", "GET / HTTP/1.1\r\nHost: HOST\r\nX-A: b\r\n c\r\n\r\n", 400),
             ("space before colon", "GET / HTTP/1.1\r\nHost : HOST\r\n\r\n", 400),
-            (
-                "huge head", "GET / HTTP/1.1\r\nHost: HOST\r\nX: " + String(repeating: "a", count: 40_000) + "\r\n\r\n",
-                431
-            ),
+            ("huge head", "GET / HTTP/1.1\r\nHost: HOST\r\nX: 40000-LETTERS\r\n\r\n", 431),
             ("version 3", "GET / HTTP/3.0\r\nHost: HOST\r\n\r\n", 505),
         ]
     )
     func badRequests(name: String, request: String, status: Int) async throws {
-        let scene = try await JunkVisitors.scene.get()
+        let scene = try #require(SharedScene.current)
         let visitor = try await Visitor(scene.gateway.address, scene.gateway.http)
-        try await visitor.send(request.replacing("HOST", with: scene.host))
+        let letters = String(repeating: "a", count: 40_000)
+        try await visitor.send(request.replacing("HOST", with: scene.host).replacing("40000-LETTERS", with: letters))
         let bytes = try? await visitor.readToEnd(within: .seconds(15))
         let text = String(decoding: bytes ?? visitor.received, as: UTF8.self)
         #expect(text.hasPrefix("HTTP/1.1 \(status) "), "\(name): \(text.prefix(200))")
@@ -35,7 +33,7 @@ struct JunkVisitors {
 
     @Test("half a request, half a ClientHello, or nothing at all ends by itself", .timeLimit(.minutes(2)))
     func silence() async throws {
-        let scene = try await JunkVisitors.scene.get()
+        let scene = try #require(SharedScene.current)
         let half = try await Visitor(scene.gateway.address, scene.gateway.http)
         try await half.send("GET / HTTP/1.1\r\nHo")
         let hello = try await Visitor(scene.gateway.address, scene.gateway.https)
@@ -52,41 +50,11 @@ struct JunkVisitors {
 
     @Test("TLS for a name without a contract, and bytes that are no TLS, are refused and nothing else is disturbed")
     func strangersOnTLS() async throws {
-        let scene = try await JunkVisitors.scene.get()
+        let scene = try #require(SharedScene.current)
         let visitor = try await Visitor(scene.gateway.address, scene.gateway.https)
         try await visitor.send("GET / HTTP/1.1\r\nHost: \(scene.host)\r\n\r\n")
         let bytes = (try? await visitor.readToEnd(within: .seconds(15))) ?? visitor.received
         #expect(!String(decoding: bytes, as: UTF8.self).contains("private"))
         #expect(await scene.page()?.status == 200)
     }
-
-    /// One deployment for all of the suite: its tests change nothing.
-    private static let scene = Task { try await SharedScene(scene: EndToEnd.Scene()) }
-}
-
-/// The parts of a scene that tests may share.
-struct SharedScene: Sendable {
-    var gateway: Deployment.Gateway
-    var host: String
-    private let keeper: Keeper
-
-    init(scene: sending EndToEnd.Scene) {
-        gateway = scene.gateway
-        host = scene.host
-        keeper = Keeper(scene)
-    }
-
-    func page() async -> (status: Int, body: String)? {
-        await fetch("/", host: host, at: gateway.address, gateway.http)
-    }
-
-    /// Keeps the processes alive.
-    private actor Keeper {
-        let scene: EndToEnd.Scene
-        init(_ scene: sending EndToEnd.Scene) { self.scene = scene }
-    }
-}
-
-extension Task where Failure == any Error {
-    fileprivate func get() async throws -> Success { try await value }
 }

@@ -27,7 +27,7 @@ struct Mirrors {
             }
         }
 
-        deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+        deinit { process.endNow() }
     }
 
     private func mirror(_ deployment: Deployment, _ more: [String], ledger url: String? = nil) -> [String] {

@@ -67,9 +67,7 @@ public final class RunningGWNode: Sendable {
         self.process = process
     }
 
-    deinit {
-        if isRunning { kill(process.processIdentifier, SIGKILL) }
-    }
+    deinit { process.endNow() }
 
     public var identifier: Int32 { process.processIdentifier }
     public var isRunning: Bool { process.ending == nil }
@@ -94,12 +92,12 @@ public final class RunningGWNode: Sendable {
         return found ?? ""
     }
 
-    /// Waits for the end of the process; kills it when the time is over.
+    /// Waits for the end of the process; kills it when the time is over, or the test is.
     public func finish(within seconds: Double = 30) async -> GWNode.Result {
         let deadline = ContinuousClock.now + .seconds(seconds)
-        while isRunning, ContinuousClock.now < deadline { try? await Task.sleep(for: .milliseconds(5)) }
+        while isRunning, ContinuousClock.now < deadline, (try? await Task.sleep(for: .milliseconds(5))) != nil {}
         let status = process.ending
-        if status == nil { kill(process.processIdentifier, SIGKILL) }
+        process.endNow()
         return GWNode.Result(status: status ?? -1, output: printed, errors: complaints)
     }
 }

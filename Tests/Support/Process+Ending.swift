@@ -15,4 +15,12 @@ extension Process {
         while isRunning { sched_yield() }
         return terminationStatus
     }
+
+    /// Kills it if it runs.
+    ///
+    /// SIGTERM may never come: a process begins with the signals blocked that the thread blocks that starts it, and the threads of the pool on
+    /// which tests run block nearly all.
+    public func endNow() {
+        if processIdentifier > 0, ending == nil { kill(processIdentifier, SIGKILL) }
+    }
 }

@@ -38,9 +38,7 @@ final class EtcdCluster {
     }
 
     deinit {
-        for node in nodes {
-            if let process = node.process, process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        }
+        for node in nodes { node.process?.endNow() }
     }
 
     func start(_ number: Int) throws {

@@ -56,7 +56,7 @@ final class NodeProcess {
         try process.run()
     }
 
-    deinit { if isRunning { kill(process.processIdentifier, SIGKILL) } }
+    deinit { process.endNow() }
 
     var pid: Int32 { process.processIdentifier }
     var isRunning: Bool { process.ending == nil }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A network namespace of its own, joined to this one by a pair of virtual interfaces with addresses of the Planetary network's two
 /// ranges. It ends with the test: the namespace lives as long as the process that holds it.
@@ -62,7 +63,7 @@ final class OverlayNetwork {
         try Self.shell(script)
     }
 
-    deinit { holder.terminate() }
+    deinit { holder.endNow() }
 
     /// Whoever is inside is gone without a word: no packet leaves it, and none comes in.
     func vanish() throws { try Self.shell("nsenter -t \(holder.processIdentifier) -n ip link set wgpeer down") }

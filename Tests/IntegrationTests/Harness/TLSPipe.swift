@@ -36,7 +36,7 @@ final class TLSPipe {
         try server.run()
     }
 
-    deinit { server.terminate() }
+    deinit { server.endNow() }
 
     /// Visits through a gateway; returns when everything has arrived on both sides, and says whether it is what was sent.
     func exchange(_ address: String, _ gatewayPort: UInt16) async throws -> Bool {
@@ -48,7 +48,7 @@ final class TLSPipe {
         let atVisitor = folder.appendingPathComponent("at-visitor.bin")
         try Self.connect(client, input: toWorkload, output: atVisitor)
         try client.run()
-        defer { client.terminate() }
+        defer { client.endNow() }
         let atWorkload = folder.appendingPathComponent("at-workload.bin")
         try await eventually(within: 60, "everything arrives") {
             Self.size(atVisitor) >= Self.size(toVisitor) && Self.size(atWorkload) >= Self.size(toWorkload)
