@@ -7,16 +7,21 @@ every figure is taken in turn, A B C A B C, and the medians and the ratios of me
 programs used during a measurement is recorded as `foreign` (in cores); a disturbed measurement is repeated.
 
   compare.py --gw-node FILE --work DIR [--runs 5] [--secs 2] [--idle 5000] [--json]
-             [--only http,cps,bulk,idle,ping,raw,latency,loops,stalled,frozen]
+             [--only http,cps,bulk,idle,ping,raw,latency,loops,stalled,frozen,tls]
+
+The part `ping` is measured at the origin itself too, without any hop.
 
 In the part `raw` a connection begins with a TLS ClientHello, by whose name the gateway finds the exposure; haproxy passes it on.
 What follows is plain text, so that no side's figure is bounded by the load generator's cryptography.
 
 latency: one stream over a path that is 50 ms long each way. loops: a gateway with two loops beside one with one. stalled: eight
 streams, alone and beside one whose visitor stopped reading. frozen: eight streams of one agent, alone and beside eight visitors who upload to another
-agent that does not read any more. These four are of WebGW alone, and measured when they are named.
+agent that does not read any more. tls: a target over TLS (tls://) beside a plain one, one stream and idle connections; the origin encrypts
+on the same cores. These five are of WebGW alone, and measured when they are named.
 """
 import argparse
+import copy
+import hashlib
 import json
 import os
 import re
@@ -24,13 +29,14 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
 import time
 
-ORIGIN, LEDGER, TUNNEL, SSHD = 18000, 18300, 18200, 18201
-PORTS = {"haproxy": 18100, "ssh": 18101, "webgw": 18102, "haproxy-splice": 18103, "webgw-raw": 18104}
+ORIGIN, SECURE_ORIGIN, LEDGER, TUNNEL, SSHD = 18000, 18001, 18300, 18200, 18201
+PORTS = {"direct": ORIGIN, "haproxy": 18100, "ssh": 18101, "webgw": 18102, "haproxy-splice": 18103, "webgw-raw": 18104}
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -149,6 +155,14 @@ def wait_for_port(port, seconds=20):
 
 # ---- peers: each gives its gateway and agent processes
 
+class Direct:
+    label = "direct, no hop"
+    processes = ()
+
+    def start(self, options):
+        pass
+
+
 class Haproxy:
     label = "haproxy, TCP, one plaintext hop"
     name, splice, option = "haproxy", "nosplice", ""
@@ -190,7 +204,8 @@ class WebGW:
     label = "WebGW, reverse-tls, two hops"
     ledger_port, tunnel, tunnel_bind, public, loops, folder = LEDGER, TUNNEL, TUNNEL, PORTS["webgw"], 1, "webgw"
     raw = PORTS["webgw-raw"]
-    other = None
+    other = secure = None
+    pin = ""
 
     def start(self, options):
         work = f"{options.work}/{self.folder}"
@@ -204,6 +219,8 @@ class WebGW:
                        "PUBLIC_PORT": str(self.public), "RAW_PORT": str(self.raw), "ORIGIN_PORT": str(ORIGIN),
                        "LOOPS": str(self.loops), "TUNNEL_BIND": str(self.tunnel_bind),
                        "OTHER_PORT": str(self.other or self.public)}
+        if self.secure:
+            environment.update(SECURE_PORT=str(self.secure), SECURE_ORIGIN_PORT=str(SECURE_ORIGIN), SECURE_PIN=self.pin)
         self.ledger = Process([options.gw_node, "ledger", "serve", f"{work}/ledger", "--dev", "--listen",
                                f"127.0.0.1:{LEDGER}"], work, "ledger") if os.path.exists(f"{work}/ready") else None
         if not self.ledger:
@@ -258,7 +275,28 @@ class TwoAgents(WebGW):
         self.processes.append(self.frozen)
 
 
-PEERS = {"haproxy": Haproxy, "ssh": Ssh, "webgw": WebGW, "haproxy-splice": HaproxySplice, "webgw-raw": WebGWRaw}
+class SecureTarget(WebGW):
+    label = "WebGW, targets plain and over TLS"
+    ledger_port, tunnel, tunnel_bind, public, folder = 18340, 18240, 18240, 18142, "tls"
+    raw, secure = 18144, 18143
+
+    def start(self, options):
+        certificate, key = f"{options.work}/origin.crt", f"{options.work}/origin.key"
+        if not os.path.exists(certificate):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate], check=True,
+                           capture_output=True)
+        with open(certificate) as file:
+            self.pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
+        self.origin = Process([options.load, "serve", str(SECURE_ORIGIN), certificate, key], options.work, "secure-origin")
+        super().start(options)
+
+    def stop(self):
+        super().stop()
+        self.origin.stop()
+
+
+PEERS = {"direct": Direct, "haproxy": Haproxy, "ssh": Ssh, "webgw": WebGW, "haproxy-splice": HaproxySplice, "webgw-raw": WebGWRaw}
 
 
 def wait_for_answer(options, port, hello=()):
@@ -391,6 +429,8 @@ RAW_FIGURES = {
     "raw_bulk_8_down": FIGURES["bulk_8_down"], "raw_bulk_8_up": FIGURES["bulk_8_up"],
 }
 ALL_FIGURES = {**FIGURES, **RAW_FIGURES}
+# Measured at the origin itself too.
+DIRECT_TOO = {"ping"}
 
 
 def summary(rows, cpu_scale):
@@ -408,15 +448,16 @@ def compare(names, wanted, figures, options, hello=False):
     peers = {name: Running(name, options, hello=hello) for name in names}
     try:
         for name in wanted:
-            rows = {peer: [] for peer in peers}
-            for peer in peers.values():
+            taken = [peer for peer in peers.values() if peer.name != "direct" or name in DIRECT_TOO]
+            rows = {peer.name: [] for peer in taken}
+            for peer in taken:
                 subprocess.run([options.load, "ping", str(peer.port), "1000"] + peer.hello, capture_output=True)
             for _ in range(options.runs):
-                for peer in peers.values():
+                for peer in taken:
                     rows[peer.name].append(
                         measured(peer, options, lambda: ALL_FIGURES[name][3](peer, options)))
             scale = 1.0 if "bulk" in name else 1e6
-            figures[name] = {peer: summary(rows[peer], scale) for peer in peers}
+            figures[name] = {peer: summary(rows[peer], scale) for peer in rows}
             note(options, name, figures[name])
     finally:
         for peer in peers.values():
@@ -429,7 +470,7 @@ def run(options):
     figures = {}
     tunnels = ["haproxy", "ssh", "webgw"]
     if wanted:
-        compare(tunnels, [name for name in wanted if name != "idle"], figures, options)
+        compare(["direct", *tunnels], [name for name in wanted if name != "idle"], figures, options)
     if "raw" in parts:
         compare(["haproxy", "haproxy-splice", "webgw-raw"], RAW_FIGURES, figures, options, hello=True)
     if "idle" in wanted:
@@ -547,7 +588,47 @@ def frozen(options):
         peer.stop()
 
 
-OWN = {"latency": latency, "loops": loops, "stalled": stalled, "frozen": frozen}
+def tls(options):
+    """Each idle figure is of fresh processes."""
+    def both(peer):
+        secure = copy.copy(peer)
+        secure.port = peer.peer.secure
+        wait_for_answer(options, secure.port)
+        return {"plain": peer, "tls": secure}
+
+    figures = {}
+    peer = Running("webgw", options, SecureTarget)
+    try:
+        targets = both(peer)
+        for direction in ("down", "up"):
+            rows = {name: [] for name in targets}
+            for _ in range(options.runs):
+                for name, target in targets.items():
+                    rows[name].append(measured(target, options, lambda: bulk(target, options, 1, direction)))
+            figures[direction] = figure = {}
+            for name in targets:
+                figure[f"{name}_gb_s"] = round(statistics.median(row["value"] for row in rows[name]), 3)
+                figure[f"{name}_cpu_s_per_gb"] = round(statistics.median(row["cpu"] / row["units"] for row in rows[name]), 3)
+                figure[f"{name}_errors"] = sum(row["errors"] for row in rows[name])
+            figure["tls_to_plain"] = round(figure["tls_gb_s"] / figure["plain_gb_s"], 3)
+            figure["foreign"] = max(statistics.median(row["foreign"] for row in rows[name]) for name in rows)
+    finally:
+        peer.stop()
+    rows = {"plain": [], "tls": []}
+    for _ in range(options.runs):
+        for name in rows:
+            peer = Running("webgw", options, SecureTarget)
+            try:
+                target = both(peer)[name]
+                rows[name].append(measured(target, options, lambda: idle(target, options), tries=1))
+            finally:
+                peer.stop()
+    figures["idle"] = {f"{name}_kib": round(statistics.median(row["value"] for row in rows[name]), 3) for name in rows}
+    figures["idle"]["open"] = min(row["units"] for name in rows for row in rows[name])
+    return figures
+
+
+OWN = {"latency": latency, "loops": loops, "stalled": stalled, "frozen": frozen, "tls": tls}
 
 
 def note(options, name, figure):

@@ -1,5 +1,5 @@
 // load: the origin server and the load generator of the benchmark (loopback only).
-//   load serve PORT                          HTTP backend: GET / small, GET /bulk endless, POST = sink
+//   load serve PORT [CERTIFICATE KEY]        HTTP backend: GET / small, GET /bulk endless, POST = sink; with files in PEM over TLS
 //   load bulk  PORT N down|up WARM SECS [tls]  N blocking streams, prints S / E marks and one JSON line
 //   load idle  PORT N [tls]                  N kept connections, one request on each; waits for stdin EOF
 //   load ping  PORT N [tls]                  N sequential requests on one connection, prints latency
@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -35,17 +36,30 @@ static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t);
 static void die(const char *m) { perror(m); exit(1); }
 
 /* ---------------- backend ---------------- */
-struct conn { int fd, n, mode; uint64_t left; char head[8192]; }; // mode 0 head, 1 sink, 2 bulk
+struct conn { int fd, n, mode; SSL *ssl; char head[8192]; }; // mode 0 head, 1 sink, 2 bulk
 static const char OK_KA[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 128\r\n\r\n"
   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 static const char OK_CL[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 128\r\nConnection: close\r\n\r\n"
   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 static const char BULK[] = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " HUGE_LEN "\r\n\r\n";
-static int ep;
-static void drop(struct conn *c) { close(c->fd); free(c); }
+static int ep; static SSL_CTX *server;
+static void drop(struct conn *c) { if (c->ssl) SSL_free(c->ssl); close(c->fd); free(c); }
+// As recv and send do it, whether over TLS or not.
+static ssize_t told(struct conn *c, int n) {
+  if (n > 0) return n;
+  int e = SSL_get_error(c->ssl, n);
+  if (e == SSL_ERROR_ZERO_RETURN) return 0;
+  ERR_clear_error(); // it is of the thread: the next connection's answer would be taken for an error
+  errno = e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE ? EAGAIN : EIO;
+  return -1;
+}
+static ssize_t take_in(struct conn *c, void *b, size_t n) { return c->ssl ? told(c, SSL_read(c->ssl, b, n)) : recv(c->fd, b, n, 0); }
+static ssize_t put_out(struct conn *c, const void *b, size_t n) {
+  return c->ssl ? told(c, SSL_write(c->ssl, b, n)) : send(c->fd, b, n, MSG_NOSIGNAL);
+}
 static void serve_head(struct conn *c) {
   for (;;) {
-    ssize_t r = recv(c->fd, c->head + c->n, sizeof c->head - 1 - c->n, 0);
+    ssize_t r = take_in(c, c->head + c->n, sizeof c->head - 1 - c->n);
     if (r == 0) { drop(c); return; }
     if (r < 0) { if (errno != EAGAIN) drop(c); return; }
     c->n += r; c->head[c->n] = 0;
@@ -61,17 +75,17 @@ static void serve_head(struct conn *c) {
       int used = e + 4 - c->head;
       if (!strncmp(c->head, "POST", 4)) { c->mode = 1; c->n = 0; return; }
       if (!strncmp(c->head, "GET /bulk", 9)) {
-        if (send(c->fd, BULK, sizeof BULK - 1, MSG_NOSIGNAL) < 0) { drop(c); return; }
+        if (put_out(c, BULK, sizeof BULK - 1) < 0) { drop(c); return; }
         c->mode = 2; c->n = 0;
         struct epoll_event ev = {.events = EPOLLOUT, .data.ptr = c}; epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &ev); return;
       }
       const char *m = cl ? OK_CL : OK_KA; size_t ml = cl ? sizeof OK_CL - 1 : sizeof OK_KA - 1;
-      if (send(c->fd, m, ml, MSG_NOSIGNAL) != (ssize_t)ml) { drop(c); return; }
+      if (put_out(c, m, ml) != (ssize_t)ml) { drop(c); return; }
       if (cl) { drop(c); return; }
       memmove(c->head, c->head + used, c->n - used + 1); c->n -= used;
     }
     if (c->n >= (int)sizeof c->head - 1) { drop(c); return; }
-    if (r < 4096) return;
+    if (r < 4096 && !c->ssl) return;
   }
 }
 static int serve(int port) {
@@ -90,15 +104,19 @@ static int serve(int port) {
         int f;
         while ((f = accept4(l, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
           setsockopt(f, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-          c = malloc(sizeof *c); c->fd = f; c->n = 0; c->mode = 0;
+          c = malloc(sizeof *c); c->fd = f; c->n = 0; c->mode = 0; c->ssl = NULL;
+          if (server) { c->ssl = SSL_new(server); SSL_set_fd(c->ssl, f); SSL_set_accept_state(c->ssl); }
           ev.events = EPOLLIN; ev.data.ptr = c; epoll_ctl(ep, EPOLL_CTL_ADD, f, &ev);
         }
       } else if (c->mode == 0) serve_head(c);
       else if (c->mode == 1) {
-        ssize_t r = recv(c->fd, big, BUF, 0);
+        // What TLS has read and not given out yet makes no event: records up to a plain connection's buffer are taken in one go.
+        ssize_t r, all = 0;
+        do { r = take_in(c, big, BUF); all += r; } while (c->ssl && r > 0 && (all < BUF || SSL_has_pending(c->ssl)));
         if (r == 0 || (r < 0 && errno != EAGAIN)) drop(c);
       } else {
-        ssize_t r = send(c->fd, big, BUF, MSG_NOSIGNAL);
+        ssize_t r, all = 0;
+        do { r = put_out(c, big, BUF); all += r; } while (c->ssl && r > 0 && all < BUF);
         if (r < 0 && errno != EAGAIN) drop(c);
       }
     }
@@ -284,7 +302,17 @@ int main(int c, char **v) {
   PORT = atoi(v[2]); TLS = !strcmp(v[c - 1], "tls"); HELLO = !strcmp(v[c - 1], "hello");
   if (HELLO) make_hello();
   if (TLS) { ctx = SSL_CTX_new(TLS_client_method()); SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS); }
-  if (!strcmp(v[1], "serve")) return serve(PORT);
+  if (!strcmp(v[1], "serve")) {
+    if (c > 4) {
+      server = SSL_CTX_new(TLS_server_method());
+      SSL_CTX_set_mode(server, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+      SSL_CTX_set_read_ahead(server, 1);
+      if (SSL_CTX_use_certificate_file(server, v[3], SSL_FILETYPE_PEM) != 1 || SSL_CTX_use_PrivateKey_file(server, v[4], SSL_FILETYPE_PEM) != 1) {
+        fprintf(stderr, "load: cannot use %s and %s\n", v[3], v[4]); return 1;
+      }
+    }
+    return serve(PORT);
+  }
   if (!strcmp(v[1], "bulk")) { UP = !strcmp(v[4], "up"); return bulk(atoi(v[3]), atof(v[5]), atof(v[6])); }
   if (!strcmp(v[1], "idle")) return idle(atoi(v[3]));
   if (!strcmp(v[1], "ping")) return ping(atoi(v[3]));

@@ -3,7 +3,8 @@
 #   webgw-up.sh init DIR       a new development ledger
 #   webgw-up.sh contract DIR   with the ledger up: farmer, node, user, a contract that leases PUBLIC_PORT, and one of mode
 #                              reverse-raw for raw.gw.bench.example, which is served on RAW_PORT; with OTHER_PORT a contract of
-#                              another agent too, which leases that port
+#                              another agent too, which leases that port; with SECURE_PORT the first contract leases that
+#                              port too, whose target is the TLS server at SECURE_ORIGIN_PORT with the certificate SECURE_PIN
 # Reads GW_NODE, LEDGER_PORT, TUNNEL_PORT, PUBLIC_PORT, RAW_PORT, OTHER_PORT, ORIGIN_PORT; TUNNEL_BIND where the gateway listens elsewhere than
 # agents dial, and LOOPS of the gateway.
 set -eu
@@ -20,6 +21,11 @@ fi
 id=$(cat ledger.id)
 common="--ledger http://127.0.0.1:$LEDGER_PORT --ledger-id $id --dev --json"
 other_port=${OTHER_PORT:-$PUBLIC_PORT}
+secure_expose='' secure_target=''
+if [ -n "${SECURE_PORT:-}" ]; then
+    secure_expose="- { id: secure, kind: tcp, ports: [$SECURE_PORT], backends: [b1] }"
+    secure_target="secure: { to: \"tls://127.0.0.1:$SECURE_ORIGIN_PORT\", pin: \"sha256:$SECURE_PIN\" }"
+fi
 for name in farmer node user agent other; do "$GW_NODE" keys new "$name.key" --json >/dev/null; done
 # Unquoted on purpose: $common is a list of words without spaces inside.
 # shellcheck disable=SC2086
@@ -28,7 +34,7 @@ for name in farmer node user agent other; do "$GW_NODE" keys new "$name.key" --j
     "$GW_NODE" twin create --key user.key --state state-user $common >/dev/null
     farm=$("$GW_NODE" farm create --name bench-farm --key farmer.key --state state-farmer $common | member id)
     printf '{ kinds: [tcp, tls], modes: [reverse-raw, reverse-tls], tcp: [{ from: %s, to: %s }], conns: 100000, bps: 1000000000000 }\n' \
-        "$PUBLIC_PORT" "$other_port" >offer.yaml
+        "$PUBLIC_PORT" "${SECURE_PORT:-$other_port}" >offer.yaml
     node=$("$GW_NODE" node register --farm "$farm" --node-key node.key --name bench-node --domain gw.bench.example \
         --endpoint "tunnel=127.0.0.1:$TUNNEL_PORT" --offer offer.yaml --key farmer.key --state state-farmer $common |
         member id)
@@ -38,6 +44,7 @@ conn: reverse-tls
 backends: [ { id: b1, key: agent.key.pub, weight: 100 } ]
 expose:
   - { id: origin, kind: tcp, ports: [$PUBLIC_PORT], backends: [b1] }
+  $secure_expose
 limits: { conns: 100000, bps: 1Tbit }
 valid: 30d
 YAML
@@ -74,7 +81,9 @@ ledger: { urls: ["http://127.0.0.1:$LEDGER_PORT"], id: "$id", dev: true }
 key: agent.key
 state: state-agent
 contracts:
-  "$contract": { origin: "127.0.0.1:$ORIGIN_PORT" }
+  "$contract":
+    origin: "127.0.0.1:$ORIGIN_PORT"
+    $secure_target
   "$raw": { origin: "127.0.0.1:$ORIGIN_PORT" }
 slots: 2
 YAML
