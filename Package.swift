@@ -114,16 +114,23 @@ let package = Package(
             ] + nio,
             swiftSettings: settings
         ),
+        // It sees what is internal to the gateway, as tests may: what ships is not built with it.
+        .testTarget(
+            name: "GatewaySupport",
+            dependencies: ["Contracts", "Gateway"],
+            path: "Tests/GatewaySupport",
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "GatewayTests",
-            dependencies: ["Contracts", "Gateway", "TestSupport", crypto],
+            dependencies: ["Contracts", "Gateway", "GatewaySupport", "TestSupport", crypto],
             swiftSettings: settings
         ),
         .testTarget(name: "ArchitectureTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "gw-node", "Contracts", "Gateway", "Ledger", "TestSupport", crypto, logging,
+                "gw-node", "Contracts", "Gateway", "GatewaySupport", "Ledger", "TestSupport", crypto, logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings

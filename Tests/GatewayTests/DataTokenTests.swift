@@ -3,6 +3,7 @@ import Glibc
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("Tokens of data connections", .serialized)
 struct DataTokenTests {

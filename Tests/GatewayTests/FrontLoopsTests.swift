@@ -2,6 +2,7 @@ import Contracts
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("Several event loops")
 struct FrontLoopsTests {

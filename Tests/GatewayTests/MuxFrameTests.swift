@@ -1,20 +1,10 @@
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("FrameParser")
 struct MuxFrameTests {
-    /// One frame as bytes.
-    static func frame(_ type: UInt8, _ stream: UInt32, _ payload: [UInt8], length: Int? = nil) -> [UInt8] {
-        let size = length ?? payload.count
-        var bytes: [UInt8] = []
-        for shift in stride(from: 24, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: stream >> UInt32(shift)))
-        }
-        bytes += [type, UInt8(size >> 16 & 255), UInt8(size >> 8 & 255), UInt8(size & 255)]
-        return bytes + payload
-    }
-
     enum Seen: Equatable {
         case data(UInt32, [UInt8])
         case other(FrameParser.Event)
@@ -46,9 +36,12 @@ struct MuxFrameTests {
     }
 
     static let sample =
-        frame(1, 1, Array("{}".utf8)) + frame(0, 1, [1, 2, 3, 4, 5]) + frame(4, 1, [0, 1, 0, 0]) + frame(2, 1, [])
-        + frame(3, 3, [0, 6]) + frame(5, 0, [1, 2, 3, 4, 5, 6, 7, 8]) + frame(6, 0, [0, 0, 0, 0, 0, 0, 0, 9])
-        + frame(7, 0, Array("{\"a\":1}".utf8)) + frame(12, 0, Array("[]".utf8)) + frame(8, 5, [9])
+        RawFrame.bytes(1, 1, Array("{}".utf8)) + RawFrame.bytes(0, 1, [1, 2, 3, 4, 5])
+        + RawFrame.bytes(4, 1, [0, 1, 0, 0]) + RawFrame.bytes(2, 1, [])
+        + RawFrame.bytes(3, 3, [0, 6]) + RawFrame.bytes(5, 0, [1, 2, 3, 4, 5, 6, 7, 8])
+        + RawFrame.bytes(6, 0, [0, 0, 0, 0, 0, 0, 0, 9])
+        + RawFrame.bytes(7, 0, Array("{\"a\":1}".utf8)) + RawFrame.bytes(12, 0, Array("[]".utf8))
+        + RawFrame.bytes(8, 5, [9])
 
     static let expected: [Seen] = [
         .other(.control(.open, stream: 1, Array("{}".utf8))), .data(1, [1, 2, 3, 4, 5]),
@@ -69,19 +62,19 @@ struct MuxFrameTests {
     @Test(
         "refuses what the format forbids",
         arguments: [
-            ("unknown type", frame(15, 0, [1])),
-            ("data without payload", frame(0, 1, [])),
-            ("data beyond 65,536 bytes", frame(0, 1, [], length: 65537)),
-            ("data on the session's stream", frame(0, 0, [1])),
-            ("end with payload", frame(2, 1, [1])),
-            ("reset of the wrong length", frame(3, 1, [1])),
-            ("window of the wrong length", frame(4, 1, [1, 2, 3])),
-            ("ping of the wrong length", frame(5, 0, [1])),
-            ("ping on a stream", frame(5, 1, [1, 2, 3, 4, 5, 6, 7, 8])),
-            ("control beyond 16 KiB", frame(7, 0, [], length: 16385)),
-            ("open on the session's stream", frame(1, 0, [1])),
-            ("hello from the gateway", frame(11, 0, [1])),
-            ("health from the gateway", frame(9, 0, [1])),
+            ("unknown type", RawFrame.bytes(15, 0, [1])),
+            ("data without payload", RawFrame.bytes(0, 1, [])),
+            ("data beyond 65,536 bytes", RawFrame.bytes(0, 1, [], length: 65537)),
+            ("data on the session's stream", RawFrame.bytes(0, 0, [1])),
+            ("end with payload", RawFrame.bytes(2, 1, [1])),
+            ("reset of the wrong length", RawFrame.bytes(3, 1, [1])),
+            ("window of the wrong length", RawFrame.bytes(4, 1, [1, 2, 3])),
+            ("ping of the wrong length", RawFrame.bytes(5, 0, [1])),
+            ("ping on a stream", RawFrame.bytes(5, 1, [1, 2, 3, 4, 5, 6, 7, 8])),
+            ("control beyond 16 KiB", RawFrame.bytes(7, 0, [], length: 16385)),
+            ("open on the session's stream", RawFrame.bytes(1, 0, [1])),
+            ("hello from the gateway", RawFrame.bytes(11, 0, [1])),
+            ("health from the gateway", RawFrame.bytes(9, 0, [1])),
         ]
     )
     func violations(_ name: String, _ bytes: [UInt8]) {
@@ -94,7 +87,7 @@ struct MuxFrameTests {
 
     @Test("refuses open and welcome from an agent", arguments: [UInt8(1), 12])
     func wrongSide(_ type: UInt8) {
-        let seen = Self.parse(Self.frame(type, type == 1 ? 1 : 0, [1]), cuts: [], role: .gateway)
+        let seen = Self.parse(RawFrame.bytes(type, type == 1 ? 1 : 0, [1]), cuts: [], role: .gateway)
         guard case .other(.violation)? = seen.last else {
             Issue.record("\(seen)")
             return

@@ -3,6 +3,7 @@ import Logging
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("Admission of agents", .serialized)
 struct TunnelAdmissionTests {

@@ -4,6 +4,7 @@ import Logging
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("Tunnel sessions", .serialized)
 struct TunnelSessionTests {
@@ -108,17 +109,17 @@ struct TunnelSessionTests {
     @Test(
         "a broken protocol ends the session with GOAWAY protocol",
         arguments: [
-            MuxFrameTests.frame(99, 0, [1]),
-            MuxFrameTests.frame(0, 1, [1]),
-            MuxFrameTests.frame(2, 77, []),
-            MuxFrameTests.frame(4, 2, [0, 0, 0, 1]),
-            MuxFrameTests.frame(1, 1, Array("{}".utf8)),
-            MuxFrameTests.frame(11, 0, Array("{}".utf8)),
-            MuxFrameTests.frame(10, 0, Array("{}".utf8)),
-            MuxFrameTests.frame(9, 0, Array("[1, 2]".utf8)),
-            MuxFrameTests.frame(13, 0, Array("{}".utf8)),
-            MuxFrameTests.frame(14, 0, Array("{}".utf8)),
-            MuxFrameTests.frame(7, 0, Array("x".utf8)),
+            RawFrame.bytes(99, 0, [1]),
+            RawFrame.bytes(0, 1, [1]),
+            RawFrame.bytes(2, 77, []),
+            RawFrame.bytes(4, 2, [0, 0, 0, 1]),
+            RawFrame.bytes(1, 1, Array("{}".utf8)),
+            RawFrame.bytes(11, 0, Array("{}".utf8)),
+            RawFrame.bytes(10, 0, Array("{}".utf8)),
+            RawFrame.bytes(9, 0, Array("[1, 2]".utf8)),
+            RawFrame.bytes(13, 0, Array("{}".utf8)),
+            RawFrame.bytes(14, 0, Array("{}".utf8)),
+            RawFrame.bytes(7, 0, Array("x".utf8)),
             testBytes(2000, seed: 77),
         ]
     )

@@ -2,6 +2,7 @@ import Contracts
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("The usage that is kept")
 struct UsageBookTests {

@@ -16,12 +16,8 @@ struct BoundsTests {
 
         init(limits: String, configuration: String = "") async throws {
             deployment = try await Deployment()
-            try await deployment.makeTwin("farmer")
-            try await deployment.makeTwin("user")
-            try await deployment.run(["keys", "new", "agent.key"])
-            gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+            gateway = try await deployment.furnish(reserving: "shop")
             try deployment.writeConfiguration(of: gateway, more: configuration)
-            try await deployment.act("user", ["name", "reserve", "shop"])
             origin = try await Origin.start(.http(text: "page"))
             contract = try await deployment.makeContract(
                 "user",

@@ -19,16 +19,12 @@ struct DataConnections {
         /// - Parameter target: where the exposure leads; its own echo when nil.
         init(target: ((Deployment) throws -> String)? = nil) async throws {
             deployment = try await Deployment()
-            try await deployment.makeTwin("farmer")
-            try await deployment.makeTwin("user")
-            try await deployment.run(["keys", "new", "agent.key"])
-            var gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+            var gateway = try await deployment.furnish(reserving: "bulk")
             let outside = gateway.tunnel
             gateway.tunnel = try Loopback.freePort(gateway.address)
             tap = try TunnelTap(gateway.address, listening: outside, to: gateway.tunnel)
             self.gateway = gateway
             try deployment.writeConfiguration(of: gateway)
-            try await deployment.act("user", ["name", "reserve", "bulk"])
             contract = try await deployment.makeContract(
                 "user",
                 gateways: [gateway],

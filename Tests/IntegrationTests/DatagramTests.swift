@@ -7,10 +7,7 @@ struct Datagrams {
     @Test("a leased UDP port passes datagrams both ways, beside the TCP port of the same number, until the cancel")
     func leasedPort() async throws {
         let deployment = try await Deployment()
-        try await deployment.makeTwin("farmer")
-        try await deployment.makeTwin("user")
-        try await deployment.run(["keys", "new", "agent.key"])
-        let gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+        let gateway = try await deployment.furnish()
         let workload = try DatagramSocket("127.0.0.1")
         workload.serveEcho()
         let web = try await Origin.start(.http(text: "over TCP"))

@@ -17,12 +17,8 @@ struct EndToEnd {
         /// - Parameter ledger: where gateway and agent are told to find the ledger, which listens on 127.0.0.1 then.
         init(ledger: ((Deployment) -> String)? = nil) async throws {
             deployment = try await ledger == nil ? Deployment() : Deployment(address: "127.0.0.1")
-            try await deployment.makeTwin("farmer")
-            try await deployment.makeTwin("user")
-            try await deployment.run(["keys", "new", "agent.key"])
-            gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+            gateway = try await deployment.furnish(reserving: "shop")
             host = "shop.gw.test.example"
-            try await deployment.act("user", ["name", "reserve", "shop"])
             origin = try await Origin.start(.http(text: "a private page"))
             contract = try await deployment.makeContract(
                 "user",

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("Faults between agent and gateway", .serialized)
 struct FaultTests {
@@ -19,10 +20,7 @@ struct FaultTests {
 
         init() async throws {
             deployment = try await Deployment()
-            try await deployment.makeTwin("farmer")
-            try await deployment.makeTwin("user")
-            try await deployment.run(["keys", "new", "agent.key"])
-            gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+            gateway = try await deployment.furnish(reserving: "shop")
             // The ledger names the proxy as the gateway's endpoint.
             var bound = gateway
             bound.tunnel = try Loopback.freePort(gateway.address)
@@ -33,7 +31,6 @@ struct FaultTests {
                 to: bound.address,
                 bound.tunnel
             )
-            try await deployment.act("user", ["name", "reserve", "shop"])
             origin = try await Origin.start(.http(text: "a private page"))
             let contract = try await deployment.makeContract(
                 "user",
@@ -199,7 +196,7 @@ struct FaultTests {
         guard number % 5 != 0, agent.handshake(), number % 5 != 1 else { return }
         // Half of them take the sessions of the others over.
         _ = agent.greet([id], instance: number % 2 == 0 ? 1 : UInt8(lane + 2), slot: Int64(lane))
-        if number % 5 == 4 { agent.send(RawAgent.frame(FrameType.update.rawValue, 0, [0x7B], length: 900)) }
+        if number % 5 == 4 { agent.send(RawFrame.bytes(FrameType.update.rawValue, 0, [0x7B], length: 900)) }
     }
 
     private func settled(_ scene: TwoContracts) async throws {

@@ -4,6 +4,7 @@ import TestSupport
 import Testing
 
 @testable import Gateway
+@testable import GatewaySupport
 
 @Suite("Hostile agents at a gateway of its own process", .serialized)
 struct HostileAgentTests {
@@ -42,15 +43,15 @@ struct HostileAgentTests {
     }
 
     private static let attacks: [Attack] = [
-        Attack("an unknown frame type") { agent, _ in agent.send(99) },
+        Attack("an unknown frame type") { agent, _ in agent.send(RawFrame.bytes(99, 0, [])) },
         Attack("a frame that only gateways send") { agent, id in
             agent.send(.open, 3, StreamOpen(contract: id, expose: "web", kind: "http", peer: "192.0.2.1:1").payload)
         },
         Attack("a control frame over its limit") { agent, _ in
-            agent.send(RawAgent.frame(FrameType.update.rawValue, 0, [], length: 16_385))
+            agent.send(RawFrame.bytes(FrameType.update.rawValue, 0, [], length: 16_385))
         },
         Attack("a frame of 16 MiB") { agent, _ in
-            agent.send(RawAgent.frame(FrameType.data.rawValue, 1, [], length: 0xFF_FFFF))
+            agent.send(RawFrame.bytes(FrameType.data.rawValue, 1, [], length: 0xFF_FFFF))
         },
         Attack("HELLO again") { agent, id in agent.send(.hello, 0, RawAgent.hello([id]).payload) },
         Attack("UPDATE in the name of another agent") { agent, id in
@@ -208,7 +209,7 @@ struct HostileAgentTests {
         async let silent = lasts { _ = $0.handshake() }
         async let endless = lasts { agent in
             guard agent.handshake() else { return }
-            agent.send(RawAgent.frame(FrameType.hello.rawValue, 0, [0x7B], length: 16_384))
+            agent.send(RawFrame.bytes(FrameType.hello.rawValue, 0, [0x7B], length: 16_384))
             while agent.send([0x20]) { usleep(300_000) }
         }
         for (name, seconds) in [("mute", await mute), ("silent", await silent), ("endless", await endless)] {
@@ -270,7 +271,7 @@ struct HostileAgentTests {
                 return false
             }
             let pings = [UInt8](
-                (0..<4096).flatMap { _ in RawAgent.frame(FrameType.ping.rawValue, 0, [1, 2, 3, 4, 5, 6, 7, 8]) }
+                (0..<4096).flatMap { _ in RawFrame.bytes(FrameType.ping.rawValue, 0, [1, 2, 3, 4, 5, 6, 7, 8]) }
             )
             for _ in 0..<4096 where !agent.send(pings) { return true }
             return false

@@ -19,10 +19,7 @@ struct Load {
         /// - Parameter target: a local service instead of an origin of `kind`.
         init(_ kind: Origin.Kind, target: String? = nil) async throws {
             deployment = try await Deployment()
-            try await deployment.makeTwin("farmer")
-            try await deployment.makeTwin("user")
-            try await deployment.run(["keys", "new", "agent.key"])
-            gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+            gateway = try await deployment.furnish()
             origin = try await Origin.start(kind)
             port = gateway.leases.lowerBound
             let contract = try await deployment.makeContract(

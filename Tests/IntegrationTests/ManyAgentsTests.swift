@@ -50,18 +50,9 @@ struct ManyAgentsTests {
     func comeBack() async throws {
         let (perContract, contracts) = (32, 32)
         let deployment = try await Deployment()
-        try await deployment.makeTwin("farmer")
-        try await deployment.makeTwin("user")
-        try await deployment.run(["keys", "new", "agent.key"])
-        let gateway = try await deployment.makeGateway(
-            "gw1",
-            farmer: "farmer",
-            domain: "gw.test.example",
-            leases: contracts
-        )
+        let gateway = try await deployment.furnish(reserving: "shop", leases: contracts)
         // All of them come from one address here, which no thousand agents do.
         try deployment.writeConfiguration(of: gateway, more: "limits: { handshakes_per_second: 100000 }")
-        try await deployment.act("user", ["name", "reserve", "shop"])
         let origin = try await Origin.start(.http(text: "page"))
         let host = "shop.gw.test.example"
         let web = try await deployment.makeContract(

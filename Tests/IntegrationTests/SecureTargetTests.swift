@@ -25,11 +25,7 @@ struct SecureTargetTests {
         ) async throws {
             deployment = try await Deployment()
             workloads = try await TLSWorkloads(kinds, in: deployment)
-            try await deployment.makeTwin("farmer")
-            try await deployment.makeTwin("user")
-            try await deployment.run(["keys", "new", "agent.key"])
-            gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
-            try await deployment.act("user", ["name", "reserve", "shop"])
+            gateway = try await deployment.furnish(reserving: "shop")
             let web = try await web(deployment, workloads)
             let ports = ports(workloads)
             let firstPort = Int(gateway.leases.lowerBound)

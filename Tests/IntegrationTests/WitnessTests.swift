@@ -17,11 +17,7 @@ struct WitnessedLedger {
 
         init() async throws {
             deployment = try await Deployment(witnesses: 4)
-            try await deployment.makeTwin("farmer")
-            try await deployment.makeTwin("user")
-            try await deployment.run(["keys", "new", "agent.key"])
-            gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
-            try await deployment.act("user", ["name", "reserve", "shop"])
+            gateway = try await deployment.furnish(reserving: "shop")
             origin = try await Origin.start(.http(text: "a vouched page"))
             let contract = try await deployment.makeContract(
                 "user",

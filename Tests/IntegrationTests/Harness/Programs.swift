@@ -52,10 +52,7 @@ final class ProgramScene {
         async throws
     {
         deployment = try await Deployment()
-        try await deployment.makeTwin("farmer")
-        try await deployment.makeTwin("user")
-        try await deployment.run(["keys", "new", "agent.key"])
-        gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+        gateway = try await deployment.furnish()
         origin = try Loopback.freePort("127.0.0.1")
         let made = try await makeTarget(deployment, origin)
         processes.append(made.process)
