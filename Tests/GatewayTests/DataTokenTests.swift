@@ -105,6 +105,34 @@ struct DataTokenTests {
         await world.stop()
     }
 
+    @Test(
+        "a visitor gets what came over a data connection that ended in order, though the session ends before all is taken"
+    )
+    func lateVisitor() async throws {
+        let limits = ContractLimits(bps: 160_000, conns: 1000)
+        let world = try await DataConnectionTests.world(TestServer.echo(), limits: limits)
+        let (peer, tokens) = try Self.takeOver(world)
+        let data = try Self.connect(world, tokens[0].preamble)
+        #expect(await comesTrue { await Self.spare(world) == 1 })
+        let visitor = try TestSocket(connectingTo: world.https)
+        visitor.write(Self.hello)
+        visitor.finish()
+        let sent = testBytes(100_000)
+        let isAnswered = await blocking {
+            guard data.readToEnd() == Self.hello, data.write(Array(sent[..<60_000])) else { return false }
+            return visitor.read(exactly: 60_000) == Array(sent[..<60_000])
+        }
+        #expect(isAnswered)
+        // The rate is used up: the rest, and the end, wait in the gateway's kernel.
+        data.write(Array(sent[60_000...]))
+        data.shut()
+        peer.socket.shut()
+        #expect(await comesTrue { await world.gateway.status().sessions.isEmpty })
+        #expect(await blocking { visitor.readToEnd() } == Array(sent[60_000...]))
+        #expect(await comesTrue { await world.gateway.status().contracts.allSatisfy { $0.streams == 0 } })
+        await world.stop()
+    }
+
     @Test("a waiting connection that speaks before it has a visitor is closed")
     func earlyBytes() async throws {
         let world = try await DataConnectionTests.world(TestServer.echo())

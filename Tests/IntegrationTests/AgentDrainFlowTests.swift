@@ -141,32 +141,10 @@ struct AgentDrainFlowTests {
         #expect(await flow.ask([3], at: scene.gateway.address, scene.port) == [Self.b, 3])
     }
 
-    /// Ends its own direction at once, and reads only when it is told to.
-    private static let slowReader = """
-        import os, socket
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind("slow.sock")
-        listener.listen()
-        os.mkfifo("go")
-        print("ready", flush=True)
-        peer, _ = listener.accept()
-        peer.shutdown(socket.SHUT_WR)
-        open("go").read()
-        count = 0
-        try:
-            while part := peer.recv(65536): count += len(part)
-            print("got", count, flush=True)
-        except OSError as error:
-            print("got", count, error, flush=True)
-        """
-
     @Test("bytes whose stream ended in order reach a workload that is slow, though the session closes before")
     func lateReader() async throws {
         let scene = try await ProgramScene(["tcp"]) { deployment, _ in
-            try deployment.write("slow.py", Self.slowReader)
-            let workload = try deployment.program("slow", "exec python3 slow.py")
-            _ = try await workload.line(beginning: "ready")
-            return ("unix:slow.sock", workload)
+            ("unix:slow.sock", try await deployment.slowReader())
         }
         let (agent, workload) = (scene.agent, scene.workload)
         // More than a Unix socket holds, and less than that and the stream's first window.
@@ -188,7 +166,7 @@ struct AgentDrainFlowTests {
         agent.send(SIGTERM)
         try await eventually("the gateway closes the sessions") { try await sessions().isEmpty }
         #expect(agent.isRunning)
-        try Data("go".utf8).write(to: scene.deployment.folder.appendingPathComponent("go"))
+        try scene.deployment.releaseSlowReader()
         let got = try await workload.finish().output
         #expect(got.hasSuffix("got \(count)\n"), "\(got)")
         #expect(try await agent.finish(within: 10).status == 0)

@@ -17,7 +17,7 @@ struct DataConnections {
         let forwards: [String]
 
         /// - Parameter target: where the exposure leads; its own echo when nil.
-        init(target: ((Deployment) throws -> String)? = nil) async throws {
+        init(target: ((Deployment) async throws -> String)? = nil) async throws {
             deployment = try await Deployment()
             var gateway = try await deployment.furnish(reserving: "bulk")
             let outside = gateway.tunnel
@@ -32,9 +32,13 @@ struct DataConnections {
                 names: ["bulk"],
                 conn: "reverse-raw"
             )
-            let echo = try Loopback.freePort("127.0.0.1")
-            if target == nil { try BlockingSocket.serveEcho(echo) }
-            forwards = ["bulk=\(try target?(deployment) ?? "127.0.0.1:\(echo)")"]
+            if let target {
+                forwards = ["bulk=\(try await target(deployment))"]
+            } else {
+                let echo = try Loopback.freePort("127.0.0.1")
+                try BlockingSocket.serveEcho(echo)
+                forwards = ["bulk=127.0.0.1:\(echo)"]
+            }
             gatewayProcess = try deployment.start(gateway)
             agent = try deployment.startAgent(contract: contract, forwards: forwards)
             // The gateway does not answer before it is up.
@@ -69,7 +73,7 @@ struct DataConnections {
 
     @Test("50 MB of a real TLS session go each way at once, byte for byte", .timeLimit(.minutes(3)))
     func realTLS() async throws {
-        let box = Port()
+        let box = Made()
         let scene = try await Scene { deployment in
             let made = try TLSPipe(in: deployment.folder, host: Self.host, size: 50_000_000, seed: 20)
             box.pipe = made
@@ -80,7 +84,47 @@ struct DataConnections {
         #expect(!scene.tap.preambles.isEmpty, "nothing came over a data connection")
     }
 
-    private final class Port { var pipe: TLSPipe? }
+    private final class Made {
+        var pipe: TLSPipe?
+        var workload: NodeProcess?
+    }
+
+    @Test(
+        "bytes of a visitor whose connection ended in order reach a workload that is slow, though the session ends before",
+        arguments: [true, false]
+    )
+    func lateReader(isDrained: Bool) async throws {
+        let made = Made()
+        let scene = try await Scene { deployment in
+            made.workload = try await deployment.slowReader()
+            return "unix:slow.sock"
+        }
+        // Much more than a Unix socket holds: the rest waits on the data connection.
+        let bytes = PlainHello.bytes(Self.host) + [UInt8](repeating: 5, count: 600_000)
+        let visitor = try BlockingSocket.connected(scene.gateway.address, scene.gateway.https)
+        visitor.setDeadline(seconds: 20)
+        let isEnded = await onThread {
+            let isSent = visitor.write(bytes[...])
+            visitor.finish()
+            return isSent && visitor.readToEnd() == []
+        }
+        #expect(isEnded, "the visitor's connection ends in order")
+        try await eventually("the gateway is done with the stream") { try await scene.streams() == 0 }
+        if isDrained {
+            scene.agent.send(SIGTERM)
+            try await eventually("the gateway closes the sessions") { try await scene.sessions().isEmpty }
+            #expect(scene.agent.isRunning)
+        } else {
+            scene.tap.cutSessions()
+            try await eventually("the agent has lost both sessions") {
+                scene.agent.output.split(separator: "\n").count { $0.contains(#""state":"lost""#) } >= 2
+            }
+        }
+        try scene.deployment.releaseSlowReader()
+        let got = try #require(try await made.workload?.finish().output)
+        #expect(got.hasSuffix("got \(bytes.count)\n"), "\(got)")
+        if isDrained { #expect(try await scene.agent.finish(within: 10).status == 0) }
+    }
 
     @Test("200 visitors at once each get their own bytes and half-close, and every descriptor comes back")
     func parallel() async throws {
@@ -178,6 +222,8 @@ struct DataConnections {
     func sessionCut() async throws {
         let scene = try await Scene()
         let visitor = try scene.visitor()
+        // A token that is being shown would die with its session.
+        try await eventually("the connection that the visitor took is replaced") { try await scene.spare() >= 4 }
         scene.tap.cutSessions()
         let isCut = await withCheckedContinuation { continuation in
             Thread.detachNewThread { continuation.resume(returning: (visitor.readToEnd() ?? []).isEmpty) }

@@ -92,6 +92,13 @@ final class DataVisitor: TicketHolder, StreamOwner {
 
     // MARK: The stream
 
+    /// Both directions ended, and the agent has no more part in what the visitor has not taken yet.
+    func outlivesCarrier() -> Bool {
+        guard let link, link.hasSentAll, link.hasHeardEnd else { return false }
+        link.limitSilence(StreamLink.leavingTime)
+        return true
+    }
+
     func receiveReset(_ code: ResetCode) {
         if code == .dialFailed { front.count(.refusedByWorkload, ticket?.route.contract) }
         stream = nil

@@ -22,7 +22,7 @@ internal import Glibc
     private(set) var canRead = false
     private(set) var canWrite = true
     /// The kernel reported the end of the peer's direction, so that a short read does not mean that nothing follows.
-    private var hasEnd = false
+    private(set) var hasEnd = false
     private(set) var didShutDown = false
     /// True while the connection a dial started may still fail.
     private(set) var isConnecting = false

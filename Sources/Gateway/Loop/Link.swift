@@ -92,6 +92,18 @@ final class Link: Handler, RateMember {
         try leg.register(self, second: true)
     }
 
+    /// The near socket's direction ended, and the far one was told after the last byte.
+    var hasSentAll: Bool { out.isFinished }
+
+    /// The far socket's direction ended; bytes before the end may wait in the kernel.
+    var hasHeardEnd: Bool { far?.hasEnd == true }
+
+    /// From now on silence of so many seconds ends the link.
+    func limitSilence(_ seconds: UInt32) {
+        idleLimit = seconds
+        touch()
+    }
+
     /// Both sockets are there.
     var isJoined: Bool { near != nil && far != nil }
 

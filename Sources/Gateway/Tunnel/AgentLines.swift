@@ -126,6 +126,14 @@ final class DataStream: StreamOwner {
 
     // MARK: The stream
 
+    /// Once the local service has said its last, the gateway may be done with the stream, and its session closed in order, while bytes of the
+    /// visitor are still on the data connection. If the gateway is not done, it ends that connection by RST.
+    func outlivesCarrier() -> Bool {
+        guard let link, link.hasSentAll else { return false }
+        link.limitSilence(StreamLink.leavingTime)
+        return true
+    }
+
     func receiveReset(_ code: ResetCode) {
         stream = nil
         end(nil)

@@ -42,10 +42,13 @@ extension Mux {
         }
     }
 
-    /// Ends the streams that run. Those of which both directions ended in order are let go: their last bytes are on the way to the owner.
+    /// Ends the streams that run. Those of which both directions ended in order are let go: their last bytes are on the way to the owner, or
+    /// on a connection of their own.
     private func resetStreams() {
         let ended = streams
-        for stream in ended.values where !stream.hasEnded { stream.receiveReset(.internalError) }
+        for stream in ended.values where !stream.hasEnded && stream.owner?.outlivesCarrier() != true {
+            stream.receiveReset(.internalError)
+        }
         blocked = []
         partsStream = nil
     }

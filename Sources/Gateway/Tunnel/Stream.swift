@@ -20,10 +20,16 @@ protocol StreamOwner: AnyObject {
 
     /// What carries the stream takes no new ones: a stream that is only kept for later should end.
     func carrierLeaves()
+
+    /// What carries the stream is over. True when the stream's bytes go another way, and what is left of them comes to its end without it:
+    /// the owner is left alone then, and is reset otherwise.
+    func outlivesCarrier() -> Bool
 }
 
 extension StreamOwner {
     func carrierLeaves() {}
+
+    func outlivesCarrier() -> Bool { false }
 
     func receive(datagram: [UInt8]) -> Bool { false }
 
@@ -345,7 +351,7 @@ final class Stream: RateMember {
 
     // MARK: Ending
 
-    /// Gives the stream up without a word: both directions ended elsewhere, on a data connection.
+    /// Gives the stream up without a word, since the peer knows: both directions ended, here or on a data connection.
     func retire() { close() }
 
     private func closeIfDone() {

@@ -65,13 +65,16 @@ final class StreamLink: Handler, StreamOwner {
     /// Seconds a local connection may take to stand.
     private static let dialTime: UInt32 = 10
     /// Seconds without a byte taken, after which what is left of a stream that ended in order is given up.
-    private static let leavingTime: UInt32 = 300
+    static let leavingTime: UInt32 = 300
 
     override func sweep(_ now: MonotonicNanoseconds) {
         let seconds = UInt32(truncatingIfNeeded: now / 1_000_000_000)
         if leg.isConnecting, seconds &- lastActive > Self.dialTime { return breakOff() }
         let silent = seconds &- lastActive
-        if let stream, stream.hasEnded, silent > Self.leavingTime { return end(.timeout, abort: true) }
+        if let stream, stream.hasEnded, silent > Self.leavingTime {
+            stream.retire()
+            return end(.timeout, abort: true)
+        }
         guard idleLimit > 0 else { return }
         if silent > idleLimit || leg.isDeserted(silentSeconds: silent) {
             stream?.reset(.timeout)

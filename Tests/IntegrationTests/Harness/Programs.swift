@@ -110,3 +110,35 @@ extension Deployment {
         )
     }
 }
+
+extension Deployment {
+    /// A workload at `unix:slow.sock` with one connection: it ends its own direction at once, and reads only when it is told to. Prints `got` and
+    /// how many bytes came before the end, or before the error that it names.
+    func slowReader() async throws -> NodeProcess {
+        try write(
+            "slow.py",
+            """
+            import os, socket
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind("slow.sock")
+            listener.listen()
+            os.mkfifo("go")
+            print("ready", flush=True)
+            peer, _ = listener.accept()
+            peer.shutdown(socket.SHUT_WR)
+            open("go").read()
+            count = 0
+            try:
+                while part := peer.recv(65536): count += len(part)
+                print("got", count, flush=True)
+            except OSError as error:
+                print("got", count, error, flush=True)
+            """
+        )
+        let workload = try program("slow", "exec python3 slow.py")
+        _ = try await workload.line(beginning: "ready")
+        return workload
+    }
+
+    func releaseSlowReader() throws { try Data("go".utf8).write(to: folder.appendingPathComponent("go")) }
+}
