@@ -16,9 +16,13 @@ final class RawTunnelPeer<Socket: RawWire> {
     private let engine: TLSEngine
     private var plain: [UInt8] = []
 
-    init(_ socket: Socket, _ context: TLSContext, pinned: [UInt8]? = nil) throws {
+    init(_ socket: Socket, _ engine: TLSEngine) {
         self.socket = socket
-        engine = try TLSEngine(context, pinned: pinned, loop: Loop())
+        self.engine = engine
+    }
+
+    convenience init(_ socket: Socket, _ context: TLSContext, pinned: [UInt8]? = nil) throws {
+        self.init(socket, try TLSEngine(context, pinned: pinned, loop: Loop()))
     }
 
     /// What an agent with this key dials with.
@@ -57,6 +61,12 @@ final class RawTunnelPeer<Socket: RawWire> {
             engine.keepInput()
         }
         return true
+    }
+
+    /// Ends this direction by close_notify.
+    func finish() {
+        engine.shutdown()
+        _ = flush()
     }
 
     // MARK: Frames

@@ -107,6 +107,55 @@ struct TLSTests {
         #expect(!server.hasPending)
     }
 
+    @Test(
+        "what a socket does not take counts against the stuck budget to the byte, keeps its order, and is refused beyond it"
+    )
+    func stuckOutput() throws {
+        let (client, server) = try engines(pinned: serverKey.bytes)
+        #expect(Self.shake(client, server) == (true, true))
+        let sent = testBytes(200_000)
+        var wire: [UInt8] = []
+        func write(_ range: Range<Int>) -> Bool {
+            unsafe Array(sent[range]).withUnsafeBytes { bytes in unsafe client.write(bytes) }
+        }
+        func take(_ limit: Int) {
+            var left = limit
+            unsafe client.drainOutput { bytes in
+                let count = min(left, bytes.count)
+                unsafe wire.append(contentsOf: bytes.prefix(count))
+                left -= count
+                return count
+            }
+        }
+        #expect(client.keepOutput(on: loop) && loop.stuck.used == 0)
+        #expect(write(0..<64_000))
+        take(10_000)
+        #expect(client.keepOutput(on: loop))
+        #expect(loop.stuck.used == client.outputCount && loop.stuck.used > 54_000)
+        // What comes later goes behind it.
+        #expect(write(64_000..<128_000))
+        take(30_000)
+        #expect(client.keepOutput(on: loop))
+        #expect(loop.stuck.used == client.outputCount && loop.stuck.used > 88_000)
+        loop.stuck.limit = loop.stuck.used + 1000
+        #expect(write(128_000..<200_000))
+        #expect(!client.keepOutput(on: loop))
+        take(.max)
+        take(.max)
+        #expect(loop.stuck.used == 0 && client.outputCount == 0)
+        unsafe wire.withUnsafeBytes { unsafe server.setInput($0) }
+        server.keepInput()
+        var buffer = [UInt8](repeating: 0, count: 300_000)
+        let count = unsafe buffer.withUnsafeMutableBytes { unsafe server.read(into: $0) }
+        #expect(Array(buffer.prefix(max(0, count))) == sent)
+
+        var other: TLSEngine? = try engines(pinned: nil).client
+        #expect(other.map { $0.putAhead([1, 2, 3].span) } == true)
+        #expect(other?.keepOutput(on: loop) == true && loop.stuck.used == 3)
+        other = nil
+        #expect(loop.stuck.used == 0, "what a connection kept ends with it")
+    }
+
     @Test("the agent refuses a gateway with another key than the pinned one")
     func wrongKey() throws {
         let (client, server) = try engines(pinned: clientKey.bytes)

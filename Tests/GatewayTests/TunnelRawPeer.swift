@@ -1,3 +1,4 @@
+import COpenSSL
 import Contracts
 
 @testable import Gateway
@@ -11,6 +12,16 @@ extension TestSocket: RawWire {
 }
 
 extension RawTunnelPeer<TestSocket> {
+    /// A server of TLS that asks for no certificate, as a workload may be one.
+    convenience init(servingTLS socket: TestSocket, _ identity: TLSIdentity) throws {
+        let context = try TLSContext(anyServer: ())
+        unsafe SSL_CTX_use_certificate(context.context, identity.certificate)
+        unsafe SSL_CTX_use_PrivateKey(context.context, identity.key)
+        let engine = try TLSEngine(context, loop: Loop())
+        unsafe SSL_set_accept_state(engine.connection)
+        self.init(socket, engine)
+    }
+
     /// Dials a gateway as an agent would.
     convenience init(dialing gateway: TestGateway, seed: UInt8) throws {
         let context = try TLSContext(tunnel: .client, identity: TLSIdentity(seed: [UInt8](repeating: seed, count: 32)))

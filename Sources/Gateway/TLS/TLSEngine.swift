@@ -35,6 +35,8 @@ internal import Glibc
     private var outputStart = 0
     private var outputEnd = 0
     private var outputOverflowed = false
+    /// Goes before the output: what `keepOutput` took out of it.
+    private var kept: StuckBytes?
     private var writtenSinceKeyUpdate: UInt64 = 0
     /// Far below the 2^24.5 records that AES-GCM allows under one key (RFC 8446, 5.5).
     private static let keyUpdateBytes: UInt64 = 64 << 30
@@ -174,18 +176,43 @@ internal import Glibc
     // MARK: Ciphertext out
 
     /// Bytes waiting to be written to the socket.
-    var outputCount: Int { outputEnd - outputStart }
+    var outputCount: Int { (kept?.count ?? 0) + bufferedCount }
+
+    /// Those of them that lie in the pooled buffer.
+    private var bufferedCount: Int { outputEnd - outputStart }
 
     /// Lends the waiting ciphertext; the body returns how much it took. The buffer goes back to the pool when empty.
     func drainOutput(_ body: (UnsafeRawBufferPointer) -> Int) {
-        guard let output = unsafe output else { return }
-        outputStart += unsafe body(UnsafeRawBufferPointer(start: output + outputStart, count: outputCount))
-        if outputStart == outputEnd {
-            unsafe pool.give(output)
-            unsafe self.output = nil
-            outputStart = 0
-            outputEnd = 0
+        if let kept {
+            guard kept.offer({ bytes in unsafe bytes.withUnsafeBytes { unsafe body($0) } }) else { return }
+            self.kept = nil
         }
+        guard let output = unsafe output else { return }
+        outputStart += unsafe body(UnsafeRawBufferPointer(start: output + outputStart, count: bufferedCount))
+        if bufferedCount == 0 { unsafe giveOutput(output) }
+    }
+
+    /// Moves what waits out of the pooled buffer into memory of its size, counted against the loop's stuck budget. False, and nothing moved,
+    /// when the budget is used up.
+    func keepOutput(on loop: Loop) -> Bool {
+        guard let output = unsafe output, bufferedCount > 0 else { return true }
+        let start = unsafe (output + outputStart).assumingMemoryBound(to: UInt8.self)
+        let bytes = unsafe Span(_unsafeStart: start, count: bufferedCount)
+        if let kept {
+            guard kept.append(bytes) else { return false }
+        } else {
+            kept = StuckBytes(bytes, loop: loop)
+            guard kept != nil else { return false }
+        }
+        unsafe giveOutput(output)
+        return true
+    }
+
+    private func giveOutput(_ buffer: UnsafeMutableRawPointer) {
+        unsafe pool.give(buffer)
+        unsafe output = nil
+        outputStart = 0
+        outputEnd = 0
     }
 
     /// Puts plain bytes before the handshake. False when they do not fit.
@@ -198,7 +225,7 @@ internal import Glibc
     private func putOutput(_ bytes: UnsafeRawPointer, _ count: Int) -> Bool {
         if unsafe output == nil { unsafe output = pool.take() }
         if outputEnd + count > BufferPool.bufferSize, outputStart > 0 {
-            unsafe output!.copyMemory(from: output! + outputStart, byteCount: outputCount)
+            unsafe output!.copyMemory(from: output! + outputStart, byteCount: bufferedCount)
             outputEnd -= outputStart
             outputStart = 0
         }

@@ -7,9 +7,7 @@ internal import Glibc
 final class SecureLink: Handler, StreamOwner {
     /// Seconds that the connection and its handshake may take.
     private static let dialTime: UInt32 = 10
-    /// Seconds for which what the workload did not take yet is kept after both directions ended.
-    private static let leavingTime: UInt32 = 30
-    /// Bytes encrypted at once; what the socket does not take of them is held outside of the stream's window.
+    /// Bytes encrypted at once. What the socket does not take of them is held outside of the stream's window, within the loop's stuck budget.
     private static let piece = 64 << 10
 
     private let leg: Leg
@@ -22,7 +20,7 @@ final class SecureLink: Handler, StreamOwner {
     private var isShaken = false
     private var legEnded = false
     private var streamEnded = false
-    /// Seconds of the monotonic clock at the begin, or at the end of a direction.
+    /// Seconds of the monotonic clock at the begin, and then at the last byte that the workload took or the end of a direction.
     private var since: UInt32
 
     /// Dials, and becomes the stream's owner.
@@ -72,7 +70,8 @@ final class SecureLink: Handler, StreamOwner {
         if !isShaken {
             guard lasted > Self.dialTime else { return }
             fail(leg.isConnecting ? "no connection within 10 s" : "no TLS handshake within 10 s")
-        } else if legEnded, streamEnded, lasted > Self.leavingTime {
+        } else if let stream, stream.hasEnded, lasted > StreamLink.leavingTime {
+            stream.retire()
             end(abort: true)
         }
     }
@@ -83,7 +82,18 @@ final class SecureLink: Handler, StreamOwner {
         guard isShaken else { return }
         pumpDown()
         pumpUp()
+        // What was read may have asked for an answer of TLS itself.
+        keepRest()
     }
+
+    /// Counts what the workload did not take yet; the stream ends when too much is stuck in all.
+    private func keepRest() {
+        guard leg.hasOutput, let tls = leg.tls, !tls.keepOutput(on: leg.loop) else { return }
+        stream?.reset(.limit)
+        end(abort: true)
+    }
+
+    private func touch() { since = Self.seconds(leg.loop.now) }
 
     private func shake() {
         guard header == nil else { return }
@@ -109,7 +119,7 @@ final class SecureLink: Handler, StreamOwner {
             case .end:
                 guard leg.tls?.didPeerClose == true else { return breakOff() }
                 legEnded = true
-                since = Self.seconds(leg.loop.now)
+                touch()
                 stream.finish()
                 return endIfDone()
             }
@@ -118,7 +128,9 @@ final class SecureLink: Handler, StreamOwner {
 
     private func pumpDown() {
         guard leg.isOpen else { return }
+        let waiting = leg.tls?.outputCount ?? 0
         guard leg.flush() else { return breakOff() }
+        if leg.tls?.outputCount ?? 0 < waiting { touch() }
         guard !leg.hasOutput else { return }
         if let stream, stream.holdsBytes { stream.resumeReceiving() }
         passOnEnd()
@@ -148,7 +160,9 @@ final class SecureLink: Handler, StreamOwner {
             }
             taken += count
         }
-        return taken
+        if taken > 0 { touch() }
+        keepRest()
+        return leg.isOpen ? taken : bytes.count
     }
 
     private func takeHeader(_ bytes: Span<UInt8>) -> Int {
@@ -169,7 +183,7 @@ final class SecureLink: Handler, StreamOwner {
 
     func receiveFinish() {
         streamEnded = true
-        since = Self.seconds(leg.loop.now)
+        touch()
         passOnEnd()
     }
 
