@@ -159,13 +159,68 @@ struct SecureTargetTests {
     }
 
     @Test(
+        "expose and tunnel take what they need to know of a workload over TLS as flags, and say what is wrong with it"
+    )
+    func flags() async throws {
+        let deployment = try await Deployment()
+        let workloads = try await TLSWorkloads([("own", .http, "own"), ("good", .http, "good")], in: deployment)
+        try await deployment.makeTwin("farmer")
+        try await deployment.makeTwin("user")
+        try await deployment.run(["keys", "new", "agent.key"])
+        let gateway = try await deployment.makeGateway("gw1", farmer: "farmer", domain: "gw.test.example")
+        let gatewayProcess = try deployment.start(gateway)
+        let pin = try await TLSWorkloads.fingerprint("own", deployment)
+        let own = [
+            "expose", workloads.target("own"), "--name", "shop", "--key", "user.key", "--agent-key", "agent.key",
+        ]
+        func page() async -> (status: Int, body: String)? {
+            await fetch("/", host: Self.host, at: gateway.address, gateway.http)
+        }
+        func start(_ name: String, _ arguments: [String]) throws -> NodeProcess {
+            try NodeProcess(name, arguments + deployment.ledgerFlags(state: "state-\(name)"), in: deployment.folder)
+        }
+
+        let wrong = try start("wrong", own + ["--tls-pin", "sha256:\(String(repeating: "3", count: 64))"])
+        try await eventually(within: 30, "visitors are told that the workload is not there: \(wrong.output)") {
+            await page()?.status == 502
+        }
+        try await eventually("expose says why: \(wrong.output)") {
+            wrong.output.contains(#""reason":"its certificate is not the pinned one but sha256:"#)
+        }
+        wrong.send(SIGINT)
+        #expect(try await wrong.finish().status == 0)
+
+        let right = try start("right", own + ["--tls-pin", pin, "--keep"])
+        try await eventually(within: 30, "the pinned workload is served: \(right.output)") {
+            await page()?.status == 200
+        }
+        #expect(!right.output.contains("unreachable"))
+        right.send(SIGINT)
+        let finished = try await right.finish()
+        #expect(finished.status == 0, "\(finished)")
+        let contract = try #require((finished.output + finished.errors).firstMatch(of: /contract ([0-9a-f]{64})/)?.1)
+
+        let tunnel = try start(
+            "tunnel",
+            [
+                "tunnel", "--contract", String(contract), "--forward", "web=\(workloads.target("good"))", "--tls-ca",
+                "web=ca.pem", "--tls-name", "web=shop.internal", "--key", "agent.key",
+            ]
+        )
+        try await eventually(within: 30, "the workload with the issuer and name is served: \(tunnel.errors)") {
+            await page()?.body == "shop.internal"
+        }
+        #expect(gatewayProcess.isRunning)
+    }
+
+    @Test(
         "8 MB go each way at once over TLS, byte for byte, with half-close; a PROXY header goes in plain before the handshake"
     )
     func streams() async throws {
         let scene = try await Scene(
             [
                 ("echo", .echo, "good"), ("proxied", .proxied, "good"), ("cut", .cut, "good"),
-                ("silent", .silent, "good"),
+                ("silent", .silent, "good"), ("proxied2", .proxied2, "good"),
             ],
             ports: { workloads in
                 [
@@ -173,6 +228,7 @@ struct SecureTargetTests {
                     ("proxied", ", proxy: 1", "{ to: \"\(workloads.target("proxied"))\", ca: ca.pem }"),
                     ("cut", "", "{ to: \"\(workloads.target("cut"))\", ca: ca.pem }"),
                     ("silent", "", "{ to: \"\(workloads.target("silent"))\", ca: ca.pem }"),
+                    ("proxied2", ", proxy: 2", "{ to: \"\(workloads.target("proxied2"))\", ca: ca.pem }"),
                 ]
             }
         )
@@ -192,6 +248,16 @@ struct SecureTargetTests {
         )
         #expect(Array(answer[(end + 1)...]) == short)
 
+        let binary = scene.port(4)
+        let second = await onThread { Self.exchange(address, binary, short, from: "127.0.0.77") } ?? []
+        let signature: [UInt8] = [
+            0x0D, 0x0A, 0x0D, 0x0A, 0, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A, 0x21, 0x11, 0, 12,
+        ]
+        #expect(Array(second.prefix(20)) == signature + [127, 0, 0, 77])
+        #expect(second.dropFirst(20).prefix(4).map(String.init).joined(separator: ".") == address)
+        #expect(Array(second.dropFirst(26).prefix(2)) == [UInt8(binary >> 8), UInt8(truncatingIfNeeded: binary)])
+        #expect(Array(second.dropFirst(28)) == short)
+
         let cut = try BlockingSocket.connected(address, scene.port(2))
         cut.setDeadline(seconds: 20)
         let rest = await onThread { cut.readToEnd() }
@@ -208,8 +274,13 @@ struct SecureTargetTests {
     }
 
     /// Sends everything and half-closes while it reads up to the end.
-    private static func exchange(_ address: String, _ port: UInt16, _ bytes: [UInt8]) -> [UInt8]? {
-        guard let visitor = try? BlockingSocket.connected(address, port) else { return nil }
+    private static func exchange(
+        _ address: String,
+        _ port: UInt16,
+        _ bytes: [UInt8],
+        from source: String? = nil
+    ) -> [UInt8]? {
+        guard let visitor = try? BlockingSocket.connected(address, port, source: source) else { return nil }
         visitor.setDeadline(seconds: 60)
         Thread.detachNewThread {
             _ = visitor.write(bytes[...])

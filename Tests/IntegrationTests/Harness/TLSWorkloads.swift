@@ -12,6 +12,8 @@ final class TLSWorkloads {
         case echo
         /// As `echo`, behind a PROXY header of version 1 in plain, which it sends back first.
         case proxied
+        /// As `proxied`, behind a header of version 2.
+        case proxied2
         /// Sends some bytes and closes without close_notify.
         case cut
         /// As `http`, with TLS 1.1 at most.
@@ -111,6 +113,9 @@ final class TLSWorkloads {
                 return plain.sendall(b"HTTP/1.1 400 Bad Request\\r\\n\\r\\n")
             if kind == "proxied":
                 while not first.endswith(b"\\r\\n"): first += plain.recv(1)
+            if kind == "proxied2":
+                first = plain.recv(16, socket.MSG_WAITALL)
+                first += plain.recv(int.from_bytes(first[14:16], "big"), socket.MSG_WAITALL)
             s = c.wrap_socket(plain, server_side=True)
             if kind in ("http", "ancient"):
                 head = b""
