@@ -90,8 +90,11 @@ final class TestServer: Sendable {
     var address: SocketAddress { listener.address }
     var connections: Int { served.withLock { $0 } }
 
-    init(_ serve: @escaping @Sendable (TestSocket) -> Void) throws {
-        let listener = try ListeningSocket(SocketAddress("127.0.0.1:0")!)
+    init(
+        at address: SocketAddress = SocketAddress("127.0.0.1:0")!,
+        _ serve: @escaping @Sendable (TestSocket) -> Void
+    ) throws {
+        let listener = try ListeningSocket(address)
         self.listener = listener
         let flags = fcntl(listener.descriptor, F_GETFL)
         _ = fcntl(listener.descriptor, F_SETFL, flags & ~O_NONBLOCK)

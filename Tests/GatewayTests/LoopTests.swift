@@ -124,7 +124,8 @@ struct LoopTests {
         let loop = try Loop()
         loop.start()
         for _ in 0..<3 {
-            let (acceptor, address) = try Self.answering(on: loop)
+            let made = await loop.run { try? Self.answering(on: loop) }
+            let (acceptor, address) = try #require(made ?? nil)
             let answered = Lock(0)
             let visitors = (0..<4).map { _ in
                 Task {

@@ -125,16 +125,11 @@ struct TunnelStreamTests {
     @Test("reaches a Unix socket and a host name")
     func otherTargets() async throws {
         let path = "/tmp/webgw-test-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sock"
-        let listener = try ListeningSocket(.unix(path))
+        let local = try TestServer(at: .unix(path)) { $0.write([4, 2]) }
         defer { unsafe unlink(path) }
-        startThread {
-            var descriptor: Int32 = -1
-            while descriptor < 0 { descriptor = Socket.accept(listener.descriptor)?.descriptor ?? -1 }
-            TestSocket(adopting: descriptor).write([4, 2])
-        }
         let rig = try await TunnelRig(target: "unix:\(path)")
         let greeting = await blocking { (try? rig.visitor())?.readToEnd() }
-        #expect(greeting == [4, 2])
+        #expect(greeting == [4, 2] && local.connections == 1)
         await rig.stop()
 
         let server = try TestServer.echo()

@@ -39,7 +39,8 @@ internal import Glibc
         descriptor = try Socket.connect(to: address)
         self.loop = loop
         self.tls = tls
-        isConnecting = true
+        // A Unix socket stands when the call returns, and its peer may be gone, with all it said, before the first event.
+        isConnecting = address.family != AF_UNIX
     }
 
     deinit { close() }
