@@ -7,6 +7,7 @@ final class Visitor {
     private let channel: any Channel
     private var inbox: AsyncThrowingStream<ByteBuffer, any Error>.Iterator
     private(set) var received: [UInt8] = []
+    /// Whether the peer ended the connection, in order or not, as far as it was read.
     private(set) var isEnded = false
 
     /// Connects, from `source` when it is given.
@@ -47,11 +48,16 @@ final class Visitor {
         }
         defer { guardian.cancel() }
         while !isEnough(received) {
-            guard let buffer = try await inbox.next(isolation: #isolation) else {
-                isEnded = true
-                return false
+            do {
+                guard let buffer = try await inbox.next(isolation: #isolation) else {
+                    isEnded = true
+                    return false
+                }
+                received.append(contentsOf: buffer.readableBytesView)
+            } catch {
+                isEnded = !(error is NeverHappened)
+                throw error
             }
-            received.append(contentsOf: buffer.readableBytesView)
         }
         return true
     }
