@@ -108,6 +108,50 @@ struct TunnelAdmissionTests {
         await gateway.stop()
     }
 
+    /// What a gateway answers in the end to an agent that sends the same frame so often.
+    private static func answer(to type: FrameType, _ payload: [UInt8], times count: Int) async throws -> GoAway? {
+        let gateway = try gateway()
+        let goAway = await blocking { () -> GoAway? in
+            guard let peer = try? RawPeer(dialing: gateway, seed: 5), peer.handshake(), peer.greet() != nil else {
+                return nil
+            }
+            for _ in 0..<count { peer.send(type, 0, payload) }
+            // An order that nobody gives: whoever bore all of that ends the session for this.
+            peer.send(.usage, 0, Array("{}".utf8))
+            return peer.goAway()
+        }
+        // A session counts when its connection is closed, a moment after the last word.
+        #expect(await comesTrue { await gateway.parts.run { $0.server.refusals.protocolViolation } == 1 })
+        await gateway.stop()
+        return goAway
+    }
+
+    private static func health(_ expose: String) -> [UInt8] {
+        let contract = TestGateway.contract.hex
+        return Array(#"{"backends":[{"contract":"\#(contract)","expose":"\#(expose)","ok":false}]}"#.utf8)
+    }
+
+    @Test("an agent that says without end what it serves, or how it is, is sent away for a while, and counted")
+    func talkers() async throws {
+        let update = RawPeer.hello([TestGateway.contract]).payload
+        for (type, payload, few, many) in [
+            (FrameType.update, update, 120, 300), (.health, Self.health("web"), 8000, 12_000),
+        ] {
+            let last = try await Self.answer(to: type, payload, times: few)
+            #expect(last?.code == .protocolViolation, "\(few) of \(type) are borne")
+            let goAway = try await Self.answer(to: type, payload, times: many)
+            #expect(goAway?.code == .overload && goAway?.retryAfter ?? 0 > 0, "\(type): \(String(describing: goAway))")
+        }
+    }
+
+    @Test("HEALTH about what cannot be an exposure is kept nowhere: it ends the session")
+    func longExposures() async throws {
+        for name in ["", "Web", String(repeating: "a", count: 16_000)] {
+            let goAway = try await Self.answer(to: .health, Self.health(name), times: 1)
+            #expect(goAway?.message == "HEALTH is malformed", "\(name.prefix(10))")
+        }
+    }
+
     @Test("handshakes of all sources together have a rate, and what it refuses is counted")
     func allHandshakes() async throws {
         var limits = TunnelLimits()

@@ -273,6 +273,53 @@ struct TunnelSessionTests {
         await rig.stop()
     }
 
+    @Test("an agent keeps nothing of what a gateway refuses that it was not asked for")
+    func foreignRefusals() async throws {
+        let gatewayKey = try SigningKey(seed: [UInt8](repeating: 9, count: 32))
+        let context = try TLSContext(tunnel: .server, identity: TLSIdentity(seed: gatewayKey.seed))
+        let endpoint = try TestServer { socket in
+            guard let peer = try? RawPeer(socket, context), peer.handshake(), peer.read(.hello) != nil else { return }
+            for number in UInt8(0)..<40 {
+                let foreign = (UInt8(0)..<60).map { Digest.sha256([number, $0]) }
+                let last = number == 39 ? [TestGateway.contract] : []
+                let answer = Welcome(
+                    accepted: [],
+                    refused: (foreign + last).map { Refusal(contract: $0, code: .contractExpired, message: "") },
+                    height: 1,
+                    node: TestGateway.node,
+                    idle: 0,
+                    window: 262_144
+                )
+                peer.send(number == 0 ? .welcome : .update, 0, answer.payload)
+            }
+            _ = peer.read(.goAway)
+        }
+        let agent = try TunnelAgent(
+            configuration: AgentConfiguration(
+                key: SigningKey(seed: [UInt8](repeating: 5, count: 32)),
+                contracts: [TestGateway.contract: ["web": ForwardTarget("127.0.0.1:9")!]],
+                slots: 1
+            ),
+            logger: .init(label: "test")
+        )
+        agent.update(endpoints: [
+            GatewayEndpoint(
+                node: TestGateway.node,
+                host: "127.0.0.1",
+                port: endpoint.address.port,
+                transportKey: gatewayKey.publicKey
+            )
+        ])
+        var most = 0
+        for await event in agent.events {
+            guard case .serving(_, let refused) = event.state else { continue }
+            most = max(most, refused.count)
+            if refused.contains(where: { $0.contract == TestGateway.contract }) { break }
+        }
+        #expect(most == 1)
+        await agent.stop()
+    }
+
     @Test("an agent refuses streams of contracts it did not name, and survives what a gateway must not say")
     func agentConsent() async throws {
         let gatewayKey = try SigningKey(seed: [UInt8](repeating: 9, count: 32))

@@ -121,12 +121,14 @@ final class AgentSession: MuxDelegate {
         }
     }
 
-    /// Takes an answer. One that says the same of the same height goes on with the refusals of the one before.
+    /// Takes an answer. One that says the same of the same height goes on with the refusals of the one before. Refusals of what was not asked
+    /// for are left out, since a gateway could name new ones for ever.
     private func heard(_ welcome: Welcome) {
         var whole = welcome
+        whole.refused.removeAll { core.contracts[$0.contract] == nil }
         if let answer, answer.height == welcome.height, answer.accepted == welcome.accepted {
             let known = Set(answer.refused.map(\.contract))
-            whole.refused = answer.refused + welcome.refused.filter { !known.contains($0.contract) }
+            whole.refused = answer.refused + whole.refused.filter { !known.contains($0.contract) }
         }
         answer = whole
         onNews(self, .answered(whole))

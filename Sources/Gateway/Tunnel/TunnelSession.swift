@@ -60,6 +60,7 @@ final class TunnelSession: MuxDelegate {
     private let mux: Mux
     private weak var server: TunnelServer?
     private var named: [Identifier] = []
+    private var talk: TalkAllowance
     private var hasJoined = false
     private var wasAdmitted = false
 
@@ -71,6 +72,7 @@ final class TunnelSession: MuxDelegate {
         self.server = server
         node = server.node
         loop = mux.loop
+        talk = TalkAllowance(now: mux.loop.now)
         lines = DataLines(desk: server.registry.desk) { [weak mux] in mux?.stage(session: .token, $0.payload) }
     }
 
@@ -142,6 +144,7 @@ final class TunnelSession: MuxDelegate {
 
     func mux(_ mux: Mux, received type: FrameType, payload: [UInt8]) {
         guard instance.isEmpty == (type == .hello) else { return refuse("HELLO comes first, and once") }
+        guard talk.admits(type, now: loop.now) else { return sendAway() }
         switch type {
         case .hello: hello(payload)
         case .update: update(payload)
@@ -162,6 +165,12 @@ final class TunnelSession: MuxDelegate {
             .violated(.protocolViolation, message: rule),
             GoAway(code: .protocolViolation, drain: 0, message: rule)
         )
+    }
+
+    private func sendAway() {
+        let message = "This session says more than a gateway has time for"
+        let frame = GoAway(code: .overload, drain: 0, message: message, retryAfter: 30)
+        mux.close(.violated(.overload, message: message), frame)
     }
 
     private func hello(_ payload: [UInt8]) {
@@ -213,7 +222,7 @@ final class TunnelSession: MuxDelegate {
         let before = unhealthy
         for item in items {
             guard let contract = item["contract"]?.asString.flatMap({ Identifier(hex: $0) }),
-                let expose = item["expose"]?.asString, let isFine = item["ok"]?.asBoolean
+                let expose = item["expose"]?.asString, Grammar.isLabel(expose), let isFine = item["ok"]?.asBoolean
             else { return refuse("HEALTH is malformed") }
             guard named.contains(contract) else { continue }
             let backend = SessionBackend(contract: contract, expose: expose)
