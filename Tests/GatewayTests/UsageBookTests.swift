@@ -95,6 +95,36 @@ struct SignedUsageTests {
         await world.stop()
     }
 
+    @Test(
+        "an answer that comes after the next question is left aside, and one more than were asked for ends the session"
+    )
+    func late() async throws {
+        let agentKey = try SigningKey(seed: [UInt8](repeating: 5, count: 32))
+        let gateway = try TestGateway(backend: agentKey.publicKey)
+        let ends = await blocking { () -> [Bool] in
+            guard let peer = try? RawPeer(dialing: gateway, seed: 5), peer.handshake(), peer.greet() != nil else {
+                return []
+            }
+            for time in Int64(5)...6 {
+                gateway.parts.submit { parts in
+                    for session in parts.registry.sessions {
+                        session.claim([TestGateway.contract: UsageTotals(bytesIn: time)], until: time)
+                    }
+                }
+            }
+            let claims = (0..<2).compactMap { _ in
+                peer.read(.usage).flatMap { UsageStatement($0.payload, node: TestGateway.node) }
+            }
+            for claim in claims { peer.send(.usage, 0, claim.signed(by: agentKey).payload) }
+            peer.send(.ping, 0, [1, 2, 3, 4, 5, 6, 7, 8])
+            let lives = peer.read(.pong) != nil
+            if let last = claims.last { peer.send(.usage, 0, last.signed(by: agentKey).payload) }
+            return [claims.map(\.until) == [5, 6], lives, peer.goAway()?.code == .protocolViolation]
+        }
+        #expect(ends == [true, true, true])
+        await gateway.stop()
+    }
+
     @Test("a USAGE that nobody asked for, or with another's signature, ends the session", arguments: [true, false])
     func hostile(_ isAsked: Bool) async throws {
         let agentKey = try SigningKey(seed: [UInt8](repeating: 5, count: 32))

@@ -1,5 +1,5 @@
-/// How often an agent may say what costs its gateway more than bytes: what it serves, of which each contract is judged and answered, how its
-/// backends are, which every loop is told, and what it signed. Pure; time is a parameter.
+/// How often an agent may say what costs its gateway more than bytes: what it serves, of which each contract is judged and answered, and how its
+/// backends are, which every loop is told. Pure; time is a parameter.
 ///
 /// An honest agent with hundreds of exposures stays far below it, also when all of them fail at one moment.
 struct TalkAllowance: Sendable {
@@ -25,7 +25,8 @@ struct TalkAllowance: Sendable {
     private static func cost(of type: FrameType) -> Double {
         switch type {
         case .update: 64
-        case .usage: 4
+        // Answers: the gateway asks for each.
+        case .usage: 0
         default: 1
         }
     }

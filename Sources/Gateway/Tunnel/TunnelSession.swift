@@ -47,6 +47,8 @@ final class TunnelSession: MuxDelegate {
     private(set) var isDraining = false
     /// The newest claim for each contract, whose answer may come.
     var claims: [Identifier: UsageStatement] = [:]
+    /// Claims that were sent and not answered.
+    var openClaims = 0
     /// This gateway.
     let node: Identifier
     /// What the agent's own checks say is down.

@@ -10,15 +10,20 @@ extension TunnelSession {
             let subject = UsageSubject(contract: contract, node: node)
             let statement = UsageStatement(subject: subject, totals: totals, until: until)
             claims[contract] = statement
+            openClaims += 1
             send(usage: statement)
         }
     }
 
-    /// The agent's answer. One that was not asked for, or that its key did not sign, breaks the protocol; false then.
+    /// The agent's answer. One that was not asked for, or that its key did not sign, breaks the protocol; false then. The answer to a claim that a
+    /// newer one has followed says nothing.
     func heard(usage payload: [UInt8], desk: UsageDesk?) -> Bool {
-        guard let statement = UsageStatement(payload, node: node), let claim = claims[statement.subject.contract],
-            claim.until == statement.until, statement.isSigned(by: key)
+        guard openClaims > 0, let statement = UsageStatement(payload, node: node),
+            let claim = claims[statement.subject.contract], statement.until <= claim.until
         else { return false }
+        openClaims -= 1
+        if statement.until < claim.until { return true }
+        guard statement.isSigned(by: key) else { return false }
         desk?.take(statement, of: key)
         return true
     }
