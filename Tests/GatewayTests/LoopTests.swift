@@ -101,6 +101,33 @@ struct LoopTests {
         await loop.stop()
     }
 
+    @Test("a link whose near socket never stood keeps the far one until its peer breaks it, whatever that sends before")
+    func leaving() async throws {
+        let loop = try Loop()
+        let front = try ListeningSocket(SocketAddress("127.0.0.1:0")!)
+        let gone = try ListeningSocket(SocketAddress("127.0.0.1:0")!)
+        let nowhere = gone.address
+        shutdown(gone.descriptor, Int32(SHUT_RDWR))
+        let peer = try TestSocket(connectingTo: front.address)
+        let descriptor = try #require(Socket.accept(front.descriptor)).descriptor
+        peer.write([1])
+        peer.finish()
+        let told = Lock<[Link.End]>([])
+        // Both sockets have news in the first turn.
+        let link = Link(loop: loop)
+        link.begin(nil) { end in told.withLock { $0.append(end) } }
+        try link.join(near: Leg(dialing: nowhere, loop: loop))
+        try link.join(far: Leg(adopting: descriptor, loop: loop))
+        let bound = LoopBound(link, on: loop)
+        loop.start()
+        #expect(await eventually { told.withLock { !$0.isEmpty } })
+        #expect(await bound.run { $0.isClosed } == false)
+        peer.reset()
+        #expect(await eventually { await bound.run { $0.isClosed } == true })
+        #expect(told.withLock { $0 } == [.dialFailed])
+        await loop.stop()
+    }
+
     @Test(
         "an accepted connection sends without delay, and its own address is known",
         arguments: ["127.0.0.1:0", "0.0.0.0:0"]

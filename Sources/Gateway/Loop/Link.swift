@@ -120,7 +120,10 @@ final class Link: Handler, RateMember {
 
     override func readySecond(_ events: Events) {
         guard let far, !isClosed else { return }
-        guard far.note(events), !isLeaving else { return end(.farBroke) }
+        let stands = far.note(events)
+        // What its peer sends before it learns of it is for nobody, and no reason to end what it is to learn of first.
+        if isLeaving, stands, events.isDisjoint(with: [.hungUp, .failed]) { return }
+        guard stands, !isLeaving else { return end(.farBroke) }
         pump()
         guard !isClosed else { return }
         if events.contains(.failed) || near == nil && isBad(far, events) { return end(.farBroke) }
