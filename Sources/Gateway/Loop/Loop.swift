@@ -13,6 +13,8 @@ internal import Glibc
     static let scratchSize = 256 << 10
     /// Size of the buffer for datagrams, which is cut into slots of the longest one.
     static let datagramScratchSize = 1 << 20
+    /// How often a turn under load asks for what came meanwhile before it writes.
+    private static let gatherRounds = 3
 
     /// The clock as read at the start of this turn.
     private(set) var now: MonotonicNanoseconds
@@ -222,19 +224,27 @@ internal import Glibc
         let capacity = 512
         let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: capacity)
         defer { unsafe events.deallocate() }
+        var policy = BatchPolicy(now: monotonicNow())
         while !isStopping {
             let count = unsafe epoll_wait(epoll, events, Int32(capacity), timeout)
             now = monotonicNow()
+            policy.follow(now)
             unsafe deliver(events, count)
-            // Under load more has come by now: what it gives to flush leaves in the same writes.
-            if count > 1, !flushQueue.isEmpty {
-                unsafe deliver(events, epoll_wait(epoll, events, Int32(capacity), 0))
-            }
+            if count > 1 || policy.isBusy { unsafe gather(events, capacity) }
             wheel.advance(to: now)
             sweep()
             endTurn()
         }
         shutDown()
+    }
+
+    /// Under load more has come by now: what it gives to flush leaves in the same writes.
+    private func gather(_ events: UnsafeMutablePointer<epoll_event>, _ capacity: Int) {
+        for _ in 0..<Self.gatherRounds where !flushQueue.isEmpty {
+            let count = unsafe epoll_wait(epoll, events, Int32(capacity), 0)
+            if count <= 0 { return }
+            unsafe deliver(events, count)
+        }
     }
 
     private var timeout: Int32 {

@@ -28,6 +28,23 @@ static inline ssize_t webgw_send(int fd, const void *bytes, size_t count) {
     return webgw_syscall(SYS_sendto, fd, bytes, count, MSG_NOSIGNAL, (void *)0, 0);
 }
 
+/// The scheduling policy of the calling thread, and another for it; 0, or -1 with errno.
+extern int webgw_sched_getscheduler(pid_t thread) __asm__("sched_getscheduler");
+extern int webgw_sched_setscheduler(pid_t thread, int policy, const int *priority) __asm__("sched_setscheduler");
+enum { WEBGW_SCHED_OTHER = 0, WEBGW_SCHED_BATCH = 3 };
+static inline int webgw_policy(void) { return webgw_sched_getscheduler(0); }
+static inline int webgw_set_policy(int policy) {
+    const int priority = 0;
+    return webgw_sched_setscheduler(0, policy, &priority);
+}
+/// Processor time of the calling thread, in nanoseconds. A `struct timespec` here would hide that of Glibc from Swift.
+static inline unsigned long long webgw_thread_time(void) {
+    const long clock_of_thread = 3;
+    long used[2] = {0, 0};
+    webgw_syscall(SYS_clock_gettime, clock_of_thread, used);
+    return (unsigned long long)used[0] * 1000000000 + (unsigned long long)used[1];
+}
+
 struct webgw_message {
     struct msghdr header;
     unsigned int length;
