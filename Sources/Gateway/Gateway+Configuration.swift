@@ -22,7 +22,6 @@ extension Gateway {
         let taken = merged
         core.configuration = taken
         let limits = Self.tunnelLimits(taken)
-        let stuckBytes = taken.limits.stuckBytes / max(1, taken.loops)
         let closed = Set(held.keys).subtracting(wanted.keys)
         let opened = wanted.filter { held[$0.key] == nil }
         state.withLock { state in
@@ -30,7 +29,7 @@ extension Gateway {
             state.bound = Self.bound(wanted, taken)
             for front in core.allFronts {
                 front.submit { front in
-                    front.take(taken.limits, tunnel: limits, stuckBytes: stuckBytes)
+                    front.take(taken.limits, tunnel: limits)
                     for key in closed { front.close(key) }
                     for (key, socket) in opened { try? front.listen(key, socket, context, limits) }
                 }

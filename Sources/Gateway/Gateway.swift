@@ -61,8 +61,8 @@ public final class Gateway: Sendable {
         }
         var loops: [Loop] = []
         do {
-            for _ in 0..<max(1, configuration.loops) {
-                loops.append(try Loop(stuckLimit: configuration.limits.stuckBytes / max(1, configuration.loops)))
+            for place in 0..<max(1, configuration.loops) {
+                loops.append(try Loop(stuckLimit: core.stuckLimit(of: place)))
             }
         } catch {
             throw GatewayError("event loop", reason: "\(error)")
@@ -86,6 +86,7 @@ public final class Gateway: Sendable {
                 for (key, socket) in sockets {
                     try front.listen(key, socket, context, Self.tunnelLimits(configuration))
                 }
+                front.watchLoad()
                 if place == 0 {
                     front.watchPresence()
                     for socket in admin { try front.listenAdmin(socket, self) }

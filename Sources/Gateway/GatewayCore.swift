@@ -16,9 +16,11 @@ final class GatewayCore: Sendable {
     let contracts = Lock([Identifier: SharedContract]())
     private let fronts = Lock([LoopBound<Front>]())
     private let turn = Lock(0)
+    private let open: Lock<OpenLoops>
 
     init(_ configuration: GatewayConfiguration) {
         current = Lock(configuration)
+        open = Lock(OpenLoops(loops: max(1, configuration.loops), now: monotonicNow()))
     }
 
     /// The configuration in force; loops keep what they need of it.
@@ -43,6 +45,22 @@ final class GatewayCore: Sendable {
     }
 
     var allFronts: [LoopBound<Front>] { fronts.withLock { $0 } }
+
+    /// How many loops, from the first on, accept visitors.
+    var openLoops: Int { open.withLock { $0.count } }
+
+    /// Takes the load of the loop at a place, in thousandths of a processor; true when the number of open loops changed.
+    func takeLoad(_ load: Int, of place: Int, at now: MonotonicNanoseconds) -> Bool {
+        open.withLock { $0.take(load, of: place, at: now) }
+    }
+
+    /// The part that the loop at a place has of the budget for stuck bytes: all loops share one half, those that accept visitors the other.
+    func stuckLimit(of place: Int) -> Int {
+        let configuration = configuration
+        let (total, open) = (configuration.limits.stuckBytes, openLoops)
+        let even = total / 2 / max(1, configuration.loops)
+        return place < open ? even + (total - total / 2) / open : even
+    }
 
     /// The place of the loop whose turn it is.
     func nextPlace() -> Int {

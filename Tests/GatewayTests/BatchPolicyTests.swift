@@ -5,32 +5,29 @@ import Testing
 
 @Suite("Batch policy of busy loops")
 struct BatchPolicyTests {
-    private static let second: UInt64 = 1_000_000_000
     private static let batch: Int32 = 3
 
     @Test("a thread is busy from a tenth of a processor on, and until it uses less than a twentieth")
-    func gauge() {
-        var gauge = BusyGauge(now: 0, used: 0)
-        var (now, used): (UInt64, UInt64) = (0, 0)
-        func passes(_ part: Double) -> Bool {
-            now += Self.second
-            used += UInt64(part * Double(Self.second))
-            return gauge.judge(now, used: used)
+    func hysteresis() {
+        var policy = BatchPolicy()
+        for (load, isBusy) in [
+            (99, false), (100, true), (50, true), (49, false), (99, false), (1000, true), (0, false),
+        ] {
+            policy.follow(load)
+            #expect(policy.isBusy == isBusy, "at \(load)")
         }
-        #expect(!passes(0.09) && !gauge.isBusy)
-        #expect(passes(0.11) && gauge.isBusy)
-        #expect(!passes(0.06) && gauge.isBusy)
-        #expect(passes(0.04) && !gauge.isBusy)
-        #expect(!passes(0.06) && !gauge.isBusy)
     }
 
-    @Test("a judgement is due after its interval, not before")
-    func due() {
-        var gauge = BusyGauge(now: 5, used: 0)
-        #expect(!gauge.isDue(4 + BusyGauge.interval))
-        #expect(gauge.isDue(5 + BusyGauge.interval))
-        _ = gauge.judge(7 + BusyGauge.interval, used: 0)
-        #expect(!gauge.isDue(6 + 2 * BusyGauge.interval))
+    @Test("a load is read in thousandths of the time that passed, once the interval is over")
+    func gauge() {
+        var gauge = LoadGauge(now: 5, used: 100)
+        #expect(!gauge.isDue(4 + LoadGauge.interval))
+        #expect(gauge.isDue(5 + LoadGauge.interval))
+        #expect(gauge.read(1_000_000_005, used: 250_000_100) == 250)
+        #expect(!gauge.isDue(1_000_000_004 + LoadGauge.interval))
+        #expect(gauge.read(3_000_000_005, used: 250_000_100) == 0)
+        #expect(gauge.read(3_000_000_006, used: 950_000_100) == 1000)
+        #expect(gauge.read(3_000_000_006, used: 950_000_100) == 0)
     }
 
     @Test("a loop runs under SCHED_BATCH while it works, and under SCHED_OTHER again when it mostly waits")

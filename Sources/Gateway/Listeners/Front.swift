@@ -330,11 +330,11 @@ final class Front: Handler {
     // MARK: Configuration
 
     /// Takes other bounds, from the next visitor, request and agent on.
-    func take(_ limits: GatewayLimits, tunnel: TunnelLimits, stuckBytes: Int) {
+    func take(_ limits: GatewayLimits, tunnel: TunnelLimits) {
         self.limits = limits
         requests = RequestHeadParser(limit: limits.headerSize)
         strays = SourceLimit(burst: limits.unknownPerSecond * 10, perSecond: limits.unknownPerSecond)
-        loop.stuck.limit = stuckBytes
+        loop.stuck.limit = core.stuckLimit(of: registry.place)
         overlay.desk?.recheck = UInt64(limits.overlayRecheckSeconds) * 1_000_000_000
         for tunnels in tunnels { tunnels.take(tunnel) }
     }

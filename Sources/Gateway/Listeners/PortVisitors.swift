@@ -18,7 +18,7 @@ extension Front {
 
     private func open(connections port: LeasedPort, _ sockets: [ListeningSocket]) {
         guard ports[port] == nil else { return }
-        ports[port] = sockets.compactMap { socket in
+        let acceptors = sockets.compactMap { socket in
             try? Acceptor(loop: loop, socket: socket) { [weak self] descriptor, peer in
                 guard let self else { return Leg.closeUnserved(descriptor) }
                 guard self.admitVisitor(descriptor) else { return }
@@ -29,6 +29,8 @@ extension Front {
                 self.servePort(descriptor, Visitor(peer: peer, local: local), port)
             }
         }
+        for acceptor in acceptors { acceptor.isPaused = !mayAccept }
+        ports[port] = acceptors
     }
 
     /// Serves a counted visitor of a leased port.

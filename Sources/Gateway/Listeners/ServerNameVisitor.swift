@@ -129,6 +129,7 @@ extension Front {
                 self.visitorLeft()
             }
         }
+        acceptor.isPaused = !mayAccept
         return acceptor
     }
 

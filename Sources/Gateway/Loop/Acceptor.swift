@@ -38,6 +38,14 @@ final class Acceptor: Handler {
     private(set) var shed: Int64 = 0
     private var retry: Timer?
 
+    /// Leaves those who come to the other loops that accept from the same socket.
+    var isPaused = false {
+        didSet {
+            guard isPaused != oldValue, let socket, retry == nil else { return }
+            if isPaused { loop.detach(socket.descriptor) } else { resume() }
+        }
+    }
+
     /// Starts accepting. `onAccept` owns the descriptor it is given; the peer is nil for a family it does not know.
     init(loop: Loop, socket: ListeningSocket, onAccept: @escaping (Int32, SocketAddress?) -> Void) throws(SocketError) {
         self.loop = loop
@@ -127,7 +135,7 @@ final class Acceptor: Handler {
 
     private func resume() {
         retry = nil
-        guard let socket else { return }
+        guard let socket, !isPaused else { return }
         do {
             try loop.add(listener: socket.descriptor, self)
         } catch {

@@ -1,36 +1,29 @@
 internal import CLinux
 
-/// How busy a thread is, judged from the processor time that it used. Pure; both times are parameters.
-struct BusyGauge: Sendable {
-    /// Time between two judgements, at least.
+/// How much of a processor a thread uses. Pure; both times are parameters.
+struct LoadGauge: Sendable {
+    /// Time between two readings, at least.
     static let interval: UInt64 = 20_000_000
-    /// Busy from this part of one processor on, ...
-    static let busyPart: UInt64 = 10
-    /// ... and until less than this part.
-    static let idlePart: UInt64 = 20
 
-    private(set) var isBusy = false
-    private var judged: MonotonicNanoseconds
+    private var read: MonotonicNanoseconds
     private var used: UInt64
 
     /// `used` is the thread's processor time up to here, in nanoseconds.
     init(now: MonotonicNanoseconds, used: UInt64) {
-        judged = now
+        read = now
         self.used = used
     }
 
-    /// Whether it is time for a judgement.
+    /// Whether it is time for a reading.
     @inline(__always)
-    func isDue(_ now: MonotonicNanoseconds) -> Bool { now >= judged &+ Self.interval }
+    func isDue(_ now: MonotonicNanoseconds) -> Bool { now >= read &+ Self.interval }
 
-    /// Judges the time since the last judgement; true when the thread became busy, or ceased to be.
-    mutating func judge(_ now: MonotonicNanoseconds, used: UInt64) -> Bool {
-        let passed = now &- judged
+    /// Thousandths of a processor since the last reading.
+    mutating func read(_ now: MonotonicNanoseconds, used: UInt64) -> Int {
+        let passed = max(1, now &- read)
         let worked = used &- self.used
-        (judged, self.used) = (now, used)
-        let isBusy = worked >= passed / (self.isBusy ? Self.idlePart : Self.busyPart)
-        defer { self.isBusy = isBusy }
-        return isBusy != self.isBusy
+        (read, self.used) = (now, used)
+        return Int(min(worked, passed) * 1000 / passed)
     }
 }
 
@@ -40,26 +33,24 @@ struct BusyGauge: Sendable {
 ///
 /// A thread that was started under a policy other than `SCHED_OTHER` keeps it. Belongs to the thread that made it.
 struct BatchPolicy {
-    private var gauge: BusyGauge?
+    /// Busy from this many thousandths of a processor on, ...
+    static let busy = 100
+    /// ... and until less than this.
+    static let idle = 50
 
-    /// Whether the thread used so much processor time of late that it runs under `SCHED_BATCH`.
-    var isBusy: Bool { gauge?.isBusy ?? false }
+    /// Whether the thread uses so much processor time that it runs, or should run, under `SCHED_BATCH`.
+    private(set) var isBusy = false
+    private var isOurs: Bool
 
     /// For the calling thread.
-    init(now: MonotonicNanoseconds) {
-        if webgw_policy() == Int32(WEBGW_SCHED_OTHER) { gauge = BusyGauge(now: now, used: webgw_thread_time()) }
-    }
+    init() { isOurs = webgw_policy() == Int32(WEBGW_SCHED_OTHER) }
 
-    /// To be called once a turn.
-    @inline(__always)
-    mutating func follow(_ now: MonotonicNanoseconds) {
-        if gauge?.isDue(now) == true { judge(now) }
-    }
-
-    private mutating func judge(_ now: MonotonicNanoseconds) {
-        guard gauge?.judge(now, used: webgw_thread_time()) == true, let isBusy = gauge?.isBusy else { return }
-        let policy = isBusy ? WEBGW_SCHED_BATCH : WEBGW_SCHED_OTHER
+    /// Follows a load in thousandths of a processor.
+    mutating func follow(_ load: Int) {
+        let isBusy = load >= (self.isBusy ? Self.idle : Self.busy)
+        guard isBusy != self.isBusy else { return }
+        self.isBusy = isBusy
         // A sandbox that forbids the call gets no second one.
-        if webgw_set_policy(Int32(policy)) != 0 { gauge = nil }
+        if isOurs { isOurs = webgw_set_policy(Int32(isBusy ? WEBGW_SCHED_BATCH : WEBGW_SCHED_OTHER)) == 0 }
     }
 }

@@ -23,6 +23,8 @@ internal import Glibc
     /// Bytes by which the windows of this loop's streams grew beyond their start, and their limit.
     var windowGrowth = 0
     var windowGrowthLimit = 256 << 20
+    /// Told now and then how much of a processor the loop uses, in thousandths; called on the loop, set before it starts.
+    var onLoad: ((Int) -> Void)?
     let pool = BufferPool()
     /// Plaintext of legs passes here; valid within one read.
     let scratch: UnsafeMutableRawPointer
@@ -224,11 +226,16 @@ internal import Glibc
         let capacity = 512
         let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: capacity)
         defer { unsafe events.deallocate() }
-        var policy = BatchPolicy(now: monotonicNow())
+        var gauge = LoadGauge(now: now, used: webgw_thread_time())
+        var policy = BatchPolicy()
         while !isStopping {
             let count = unsafe epoll_wait(epoll, events, Int32(capacity), timeout)
             now = monotonicNow()
-            policy.follow(now)
+            if gauge.isDue(now) {
+                let load = gauge.read(now, used: webgw_thread_time())
+                policy.follow(load)
+                onLoad?(load)
+            }
             unsafe deliver(events, count)
             if count > 1 || policy.isBusy { unsafe gather(events, capacity) }
             wheel.advance(to: now)
