@@ -190,4 +190,23 @@ struct DataConnectionTests {
         #expect(await world.gateway.status().sessions.count == 2)
         await world.stop()
     }
+
+    @Test(
+        "are asked for again a second after an order that came to nothing, of an agent that learns of the contract late"
+    )
+    func lateConsent() async throws {
+        let server = try TestServer.echo()
+        let world = try await FrontWorld(["secure": server.address]) { [$0.tls(conn: .reverseRaw)] }
+        let start = ContinuousClock.now
+        // What was ordered until here the agent has heard of, and did not make.
+        #expect(await world.gateway.status().sessions.allSatisfy { $0.spare == 0 })
+        world.agent.update(rawContracts: [world.contract])
+        #expect(
+            await eventually(within: .seconds(20)) {
+                await world.gateway.status().sessions.allSatisfy { $0.spare == DataLines.fewest }
+            }
+        )
+        print("connections wait after \(ContinuousClock.now - start)")
+        await world.stop()
+    }
 }

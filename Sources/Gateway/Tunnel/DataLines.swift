@@ -15,15 +15,17 @@ final class DataLines {
     /// Visitors that found no spare connection since the last review.
     private var misses = 0
     private var review: Timer?
-    /// The agent did not make what was asked for: nothing is made ahead until then.
+    /// The agent did not make what was asked for, or closed it: nothing is made ahead until then.
     private var pausedUntil: MonotonicNanoseconds = 0
+    /// How long nothing is made ahead after the next order that comes to nothing; doubles with each of them, until one is carried out.
+    private var pause = shortestPause
 
     /// Connections made ahead for a session that had no visitors yet, and for one that has many.
     static let fewest = 2
     static let most = 64
     private static let reviewTime: Duration = .seconds(30)
-    private static let pause: UInt64 = 30_000_000_000
-    private static let shortPause: UInt64 = 1_000_000_000
+    private static let shortestPause: UInt64 = 1_000_000_000
+    private static let longestPause: UInt64 = 30_000_000_000
 
     init(desk: DataDesk, tell: @escaping (StreamToken) -> Void) {
         self.desk = desk
@@ -68,7 +70,9 @@ final class DataLines {
             do throws(SocketError) { try link.join(far: leg) } catch { link.close(abort: true) }
             return
         }
-        guard ordered.remove(token) != nil, spare.count < wanted else { return leg.abort() }
+        guard ordered.remove(token) != nil else { return leg.abort() }
+        pause = Self.shortestPause
+        guard spare.count < wanted else { return leg.abort() }
         let link = Link(loop: desk.loop)
         do throws(SocketError) { try link.join(far: leg) } catch { return link.close(abort: true) }
         link.begin(nil) { [weak self, weak link] _ in
@@ -82,7 +86,10 @@ final class DataLines {
     /// Nobody showed the token in time. A visitor that waits for it is ended by its link.
     func expired(_ token: DataToken) {
         waiting[token] = nil
-        if ordered.remove(token) != nil { pausedUntil = desk.loop.now &+ Self.pause }
+        // What was ordered at one time fails at one time, and counts once.
+        guard ordered.remove(token) != nil, desk.loop.now >= pausedUntil else { return }
+        rest(pause)
+        pause = min(2 * pause, Self.longestPause)
     }
 
     /// Takes no more connections ahead, and closes those that wait. Visitors that are joined stay.
@@ -107,8 +114,13 @@ final class DataLines {
         spare.removeAll { $0.link === link }
         desk.spareCount -= before - spare.count
         // An agent that closes what it made is not asked again at once.
-        pausedUntil = max(pausedUntil, desk.loop.now &+ Self.shortPause)
-        desk.loop.after(.nanoseconds(Int64(Self.shortPause))) { [weak self] in self?.refill() }
+        rest(Self.shortestPause)
+    }
+
+    /// Makes nothing ahead for so many nanoseconds, then what is missing.
+    private func rest(_ time: UInt64) {
+        pausedUntil = max(pausedUntil, desk.loop.now &+ time)
+        desk.loop.after(.nanoseconds(Int64(time))) { [weak self] in self?.refill() }
     }
 
     private func refill() {
