@@ -181,4 +181,83 @@ struct TunnelAdmissionTests {
         #expect(refused?.rate == 0 && refused?.source ?? 0 >= 15, "\(refused as Any)")
         await gateway.stop()
     }
+
+    /// Sessions of that many keys that no contract names, which stay until the result is dropped.
+    private static func strangers(_ seeds: Range<UInt8>, at gateway: TestGateway, greeting: Bool) -> [RawPeer] {
+        seeds.compactMap { seed in
+            guard let peer = try? RawPeer(dialing: gateway, seed: seed), peer.handshake() else { return nil }
+            return !greeting || peer.greet()?.accepted == [] ? peer : nil
+        }
+    }
+
+    @Test(
+        "keys that no contract names take no place from an agent that is served: the oldest give way, and are counted",
+        arguments: [true, false]
+    )
+    func strangers(_ isGreeting: Bool) async throws {
+        var limits = TunnelLimits()
+        limits.sessions = 8
+        limits.unadmitted = isGreeting ? 4 : 100
+        limits.handshakeBurst = 1000
+        let gateway = try Self.gateway(limits: limits)
+        let known = try SigningKey(seed: Self.seed).publicKey
+        gateway.parts.submit { $0.authority.rule = { key, _ in key == known ? nil : .keyNotBackend } }
+        let result = await blocking { () -> (came: Int, first: GoAway?, agent: Welcome?, isServed: Bool) in
+            let before = Self.strangers(10..<30, at: gateway, greeting: isGreeting)
+            guard let agent = try? RawPeer(dialing: gateway, seed: 5), agent.handshake() else {
+                return (before.count, nil, nil, false)
+            }
+            let welcome = agent.greet()
+            let after = Self.strangers(30..<50, at: gateway, greeting: isGreeting)
+            let isServed = agent.send(.ping, 0, [1, 2, 3, 4, 5, 6, 7, 8]) && agent.read(.pong) != nil
+            return (before.count + after.count, before.first?.goAway(), welcome, isServed)
+        }
+        #expect(result.came == 40)
+        #expect(result.first?.code == .overload && result.first?.retryAfter == 10)
+        #expect(result.agent?.accepted == [TestGateway.contract] && result.isServed)
+        // Of 40, as many stayed as have a place beside the agent.
+        let gone = await gateway.parts.run { $0.server.allRefusals.strangers }
+        #expect(gone == (isGreeting ? 36 : 33))
+        #expect(await gateway.parts.run { $0.server.allRefusals.full } == 0)
+        await gateway.stop()
+    }
+
+    @Test("an agent that comes when every place belongs to one that is served is sent away for a while, and counted")
+    func full() async throws {
+        var limits = TunnelLimits()
+        limits.sessions = 2
+        let gateway = try Self.gateway(limits: limits)
+        let goAway = await blocking { () -> GoAway? in
+            let served = (5..<7).compactMap { (seed: UInt8) -> RawPeer? in
+                guard let peer = try? RawPeer(dialing: gateway, seed: seed), peer.handshake() else { return nil }
+                return peer.greet()?.accepted.isEmpty == false ? peer : nil
+            }
+            guard served.count == 2, let third = try? RawPeer(dialing: gateway, seed: 7), third.handshake() else {
+                return nil
+            }
+            return third.goAway()
+        }
+        #expect(goAway?.code == .overload && goAway?.retryAfter == 30)
+        #expect(await gateway.parts.run { $0.server.allRefusals.full } == 1)
+        await gateway.stop()
+    }
+
+    @Test("an agent that says it leaves at once and stays is ended after 5 s")
+    func leavesNever() async throws {
+        let gateway = try Self.gateway()
+        let time = await blocking { () -> Duration in
+            guard let peer = try? RawPeer(dialing: gateway, seed: 5), peer.handshake(), peer.greet() != nil else {
+                return .zero
+            }
+            let start = ContinuousClock.now
+            peer.send(.goAway, 0, GoAway(code: .shutdown, drain: 0, message: "stays").payload)
+            while ContinuousClock.now - start < .seconds(15), let frame = peer.readFrame() {
+                if frame.type == FrameType.ping.rawValue { peer.send(.pong, 0, frame.payload) }
+                if frame.type == FrameType.goAway.rawValue { return ContinuousClock.now - start }
+            }
+            return ContinuousClock.now - start
+        }
+        #expect((.seconds(4.9)...(.seconds(10))).contains(time), "\(time)")
+        await gateway.stop()
+    }
 }

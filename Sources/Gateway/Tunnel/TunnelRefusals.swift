@@ -22,6 +22,8 @@ struct TunnelRefusals: Sendable, Equatable {
     var version: Int64 = 0
     /// Data connections without a good token: unknown, used, too late, or of a session that ended.
     var tokens: Int64 = 0
+    /// No contract was served for the agent yet, and its place was needed for another.
+    var strangers: Int64 = 0
     /// No contract that the agent named was served here for its key.
     var unadmitted: Int64 = 0
 
@@ -45,7 +47,8 @@ struct TunnelRefusals: Sendable, Equatable {
         [
             ("descriptors", \.descriptors), ("flow", \.flow), ("full", \.full), ("greetings", \.greetings),
             ("handshake", \.handshake), ("protocol", \.protocolViolation), ("rate", \.rate), ("silent", \.silent),
-            ("source", \.source), ("tokens", \.tokens), ("unadmitted", \.unadmitted), ("version", \.version),
+            ("source", \.source), ("strangers", \.strangers), ("tokens", \.tokens), ("unadmitted", \.unadmitted),
+            ("version", \.version),
         ]
     }
 }

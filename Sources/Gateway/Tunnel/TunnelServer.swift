@@ -18,6 +18,8 @@ struct TunnelLimits: Sendable {
     var allHandshakesPerSecond = 500
     /// Sessions at most; the next gets GOAWAY `overload`.
     var sessions = 10_000
+    /// Sessions without any admitted contract yet; the first of them give their places to the next.
+    var unadmitted = 1024
     /// How long a session without any admitted contract is kept, for the gateway to catch up with the ledger.
     var unadmittedTime: Duration = .seconds(10)
     /// What running streams have left when the last contract of their session ends.
@@ -44,6 +46,7 @@ final class TunnelServer {
     var arrivals = Arrivals()
     private var greetings: [ObjectIdentifier: Greeting] = [:]
     private var sessions: [ObjectIdentifier: TunnelSession] = [:]
+    private var strangers = Strangers()
     var naming = SessionNames()
 
     /// Starts accepting on the socket, which other loops may share. `context` is the tunnel context of role server.
@@ -143,17 +146,33 @@ final class TunnelServer {
         guard let key = PublicKey(mux.peerKey) else { return mux.end(.lost("the peer's key is weak")) }
         let session = TunnelSession(mux: mux, key: key, peer: greeting.peer, server: self)
         mux.hand(to: session)
-        if sessions.count >= limits.sessions {
+        guard makePlace() else {
             refusals.full += 1
             let message = GoAway(code: .overload, drain: 0, message: "This gateway is full", retryAfter: 30)
             return mux.close(.closed, message)
         }
         sessions[ObjectIdentifier(session)] = session
+        strangers.add(session)
         mux.setDeadline(Mux.handshakeTime, "no HELLO within 5 s")
     }
 
+    /// Makes place for one more agent; false when all places belong to agents that are served.
+    private func makePlace() -> Bool {
+        let isFull = sessions.count >= limits.sessions
+        guard isFull || strangers.count >= limits.unadmitted else { return true }
+        guard let stranger = strangers.removeFirst() else { return !isFull }
+        sessions[ObjectIdentifier(stranger)] = nil
+        refusals.strangers += 1
+        stranger.giveWay()
+        return true
+    }
+
+    /// A first contract is served for the session's key.
+    func admitted(_ session: TunnelSession) { strangers.remove(session) }
+
     func sessionEnded(_ session: TunnelSession, _ end: SessionEnd) {
         sessions[ObjectIdentifier(session)] = nil
+        strangers.remove(session)
         refusals.count(end, saidHello: !session.instance.isEmpty)
     }
 

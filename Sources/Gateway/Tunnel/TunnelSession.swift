@@ -107,12 +107,22 @@ final class TunnelSession: MuxDelegate {
         closeWhenEmpty(frame, atLatest: drain)
     }
 
-    /// The agent is leaving: streams go to others, those that run have the time it gave them. It closes by itself when it gave none.
+    /// Ends the session, for which no contract was admitted yet, to make place for another.
+    func giveWay() {
+        let message = "Too many agents without a contract here"
+        mux.close(.closed, GoAway(code: .overload, drain: 0, message: message, retryAfter: 10))
+    }
+
+    /// The agent is leaving: streams go to others, those that run have the time it gave them. It closes by itself when it gave none, and
+    /// does not stay when it does not.
     private func agentLeaves(_ message: GoAway) {
         guard !isDraining else { return }
         takeNoMore()
-        guard message.drain > 0 else { return }
         let frame = GoAway(code: .drain, drain: 0, message: "Nothing runs over this session any more")
+        guard message.drain > 0 else {
+            loop.after(Mux.handshakeTime) { [weak self] in self?.mux.close(.closed, frame) }
+            return
+        }
         guard mux.streamCount > 0 else { return mux.close(.closed, frame) }
         closeWhenEmpty(frame, atLatest: .seconds(min(message.drain, GoAway.longestDrain)))
     }
@@ -276,6 +286,7 @@ final class TunnelSession: MuxDelegate {
         }
         guard mux.isOpen else { return }
         if !admitted.isEmpty {
+            if !wasAdmitted { server.admitted(self) }
             wasAdmitted = true
             if hasJoined { server.registry.changed(self) } else { join(server) }
         } else if hasJoined {
