@@ -209,6 +209,36 @@ struct TunnelSessionTests {
         await gateway.stop()
     }
 
+    /// Something else that is ready on the loop.
+    private final class Neighbour: Handler {}
+
+    @Test("after a stall of the loop a session is not dropped whose words wait unread behind what else is ready")
+    func stall() async throws {
+        let gateway = try Self.gateway()
+        let crowd = 1200
+        var pipe: [Int32] = [-1, -1]
+        try #require(unsafe Glibc.pipe(&pipe) == 0)
+        let (inlet, outlets) = (pipe[1], [pipe[0]] + (1..<crowd).map { _ in dup(pipe[0]) })
+        defer { for descriptor in outlets + [inlet] { close(descriptor) } }
+        let joined = await gateway.parts.run { parts in
+            outlets.count { (try? parts.registry.desk.loop.add($0, Neighbour())) != nil }
+        }
+        #expect(joined == crowd)
+        let isStalled = Lock(false)
+        let isServed = try await Self.talk(to: gateway) { peer -> Bool in
+            guard peer.greet() != nil else { return false }
+            gateway.parts.submit { _ in
+                _ = unsafe write(inlet, [1], 1)
+                isStalled.withLock { $0 = true }
+                usleep(4_800_000)
+            }
+            while !isStalled.withLock({ $0 }) { usleep(1000) }
+            return peer.send(.ping, 0, [1, 2, 3, 4, 5, 6, 7, 8]) && peer.read(.pong) != nil
+        }
+        #expect(isServed)
+        await gateway.stop()
+    }
+
     @Test("connections that say nothing, or no HELLO, are dropped after 5 s")
     func silent() async throws {
         let gateway = try Self.gateway()

@@ -155,7 +155,10 @@ final class Mux: Handler {
             switch self.liveness.tick(self.loop.now) {
             case .nothing: break
             case .ping: self.stage(number: self.loop.now, .ping)
-            case .dead: return self.end(.lost("nothing heard for 4.5 s"))
+            case .dead:
+                // After a stall of the loop what the other end said may wait unread, behind what else is ready.
+                guard case .byte = self.leg.peek() else { return self.end(.lost("nothing heard for 4.5 s")) }
+                self.liveness.hear(self.loop.now)
             }
             self.tick()
         }
