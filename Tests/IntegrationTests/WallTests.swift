@@ -5,7 +5,8 @@ import Testing
 @Suite("tunnel --wall: an agent that proves that nobody reaches its workload but over the gateways")
 struct WallTests {
     private static let listener = """
-        import socket, sys, time
+        import os, socket, sys, time
+        parent = os.getppid()
         kind = socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM
         family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
         opened = socket.socket(family, kind)
@@ -13,7 +14,7 @@ struct WallTests {
         if sys.argv[1] == "tcp": opened.listen()
         print("listening", opened.getsockname()[1], flush=True)
         open("listening", "w").close()
-        time.sleep(60)
+        while os.getppid() == parent: time.sleep(0.1)
         """
 
     @Test(
@@ -72,8 +73,8 @@ struct WallTests {
     @Test(
         "refuses to connect, with a sentence that names the hole",
         arguments: [
-            ("python3 listener.py tcp ::", "hole: tcp [::]:"),
-            ("python3 listener.py udp 0.0.0.0", "hole: udp 0.0.0.0:"),
+            ("exec python3 listener.py tcp ::", "hole: tcp [::]:"),
+            ("exec python3 listener.py udp 0.0.0.0", "hole: udp 0.0.0.0:"),
             ("ip -6 addr add 2001:db8::5/64 dev lo nodad; touch listening", "hole: the interface lo has 2001:db8::5"),
             ("ip -6 addr add 200:db8::5/64 dev lo nodad; touch listening", "hole: the interface lo has 200:db8::5"),
             ("ip addr add 203.0.113.5/32 dev lo; touch listening", "hole: the interface lo has 203.0.113.5"),
@@ -99,7 +100,7 @@ struct WallTests {
 
     @Test("passes listeners on loopback only", arguments: ["tcp 127.0.0.1", "tcp ::1", "udp 127.0.0.1"])
     func loopback(listener: String) async throws {
-        guard let finished = try await tunnel("python3 listener.py \(listener)", endsItself: false) else { return }
+        guard let finished = try await tunnel("exec python3 listener.py \(listener)", endsItself: false) else { return }
         #expect(finished.output.hasPrefix(#"{"event":"wall","state":"proven","loopback_sockets":1"#), "\(finished)")
     }
 
