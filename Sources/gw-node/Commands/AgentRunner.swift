@@ -53,6 +53,7 @@ struct AgentRunner {
 
     /// Runs until the process is told to end, or a contract's terms say that there is nothing to run for.
     func run(following watcher: Watcher) async throws {
+        let signals = await Signals(logger: logger, reload: {}, drain: { await drainAndStop() })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await watcher.run() }
             group.addTask { await agent.run() }
@@ -62,24 +63,21 @@ struct AgentRunner {
             group.addTask { await printWorkloads() }
             group.addTask { await keepUsage() }
             if isWalled { group.addTask { try await watchWall() } }
-            group.addTask {
-                try await Signals(
-                    logger: logger,
-                    reload: {},
-                    drain: {
-                        if drain > .zero {
-                            output.note("gw-node: visitors have up to \(Quantities.text(drain)) to end what they do")
-                        }
-                        await agent.drain(within: drain)
-                        var last = keeper
-                        if let book = await agent.usage() { last.keep(book, at: Posix.now()) }
-                        await agent.stop()
-                    }
-                ).run()
-            }
+            group.addTask { try await signals.run() }
             defer { group.cancelAll() }
             try await group.next()
         }
+    }
+
+    /// Lets visitors end what they do, and writes down the last usage.
+    private func drainAndStop() async {
+        if drain > .zero {
+            output.note("gw-node: visitors have up to \(Quantities.text(drain)) to end what they do")
+        }
+        await agent.drain(within: drain)
+        var last = keeper
+        if let book = await agent.usage() { last.keep(book, at: Posix.now()) }
+        await agent.stop()
     }
 
     // MARK: What the ledger says

@@ -43,12 +43,12 @@ actor GatewayNode {
     /// Serves until the process is told to end.
     nonisolated func run(reload: @escaping @Sendable () throws -> GatewaySettings) async throws {
         defer { watcher.shutdown() }
-        await announce()
-        let signals = Signals(
+        let signals = await Signals(
             logger: logger,
             reload: { await self.reload(reload) },
             drain: { await self.drain() }
         )
+        await announce()
         let witnesses = [witness].compactMap { $0 }.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(

@@ -12,6 +12,19 @@ struct Signals: Service {
     let reload: @Sendable () async -> Void
     /// Called once, at the first SIGTERM or SIGINT; a second signal is still heard while it runs.
     let drain: @Sendable () async -> Void
+    private let sequence: UnixSignalsSequence
+
+    /// Hears signals from here on, so that none ends the process the hard way that comes before `run`.
+    init(
+        logger: Logger,
+        reload: @escaping @Sendable () async -> Void,
+        drain: @escaping @Sendable () async -> Void
+    ) async {
+        self.logger = logger
+        self.reload = reload
+        self.drain = drain
+        sequence = await UnixSignalsSequence(trapping: .sighup, .sigterm, .sigint)
+    }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -19,7 +32,7 @@ struct Signals: Service {
             await withTaskGroup { group in
                 group.addTask {
                     var isEnding = false
-                    for await signal in await UnixSignalsSequence(trapping: .sighup, .sigterm, .sigint) {
+                    for await signal in sequence {
                         if signal == .sighup {
                             await reload()
                         } else if isEnding {
