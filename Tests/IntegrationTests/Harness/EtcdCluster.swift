@@ -20,21 +20,53 @@ final class EtcdCluster {
     private var scheme: String { isSecured ? "https" : "http" }
     var ports: [Int] { nodes.map { Int($0.client) } }
 
-    /// Starts `count` of them and waits until they have a leader; with certificates, until they listen.
+    /// Starts `count` of them and waits until they have a leader; with certificates, until they listen. Ports that another program took
+    /// before etcd did are replaced.
     init(_ count: Int, tls isSecured: Bool = false, in folder: URL) async throws {
         self.folder = folder
         self.isSecured = isSecured
+        for _ in 1..<5 {
+            try begin(count)
+            if try await isReady() { return }
+            print("etcd did not stay, it is started on other ports: \(log(of: 0))")
+            try clear()
+        }
+        try begin(count)
+        guard try await isReady() else { throw NeverHappened(description: "etcd does not run: \(log(of: 0))") }
+    }
+
+    private func begin(_ count: Int) throws {
         for number in 0..<count {
             let (client, peer) = (try Loopback.freePort("127.0.0.1"), try Loopback.freePort("127.0.0.1"))
             nodes.append(Node(name: "etcd\(number)", client: client, peer: peer))
         }
         for number in nodes.indices { try start(number) }
-        try await eventually(within: 60, "etcd has a leader") {
+    }
+
+    /// Waits until they serve, or until one of them has ended: false then.
+    private func isReady() async throws -> Bool {
+        var hasEnded = false
+        try await eventually(within: 60, "etcd has a leader: \(log(of: 0))") {
+            hasEnded = nodes.contains { $0.process?.ending != nil }
+            if hasEnded { return true }
             guard isSecured else { return await leader() != nil }
             guard let connection = try? await Visitor("127.0.0.1", nodes[0].client) else { return false }
             await connection.close()
             return true
         }
+        return !hasEnded
+    }
+
+    private func clear() throws {
+        for node in nodes {
+            node.process?.endNow()
+            try? FileManager.default.removeItem(at: folder.appendingPathComponent(node.name))
+        }
+        nodes = []
+    }
+
+    private func log(of number: Int) -> String {
+        (try? String(contentsOf: folder.appendingPathComponent("etcd\(number).log"), encoding: .utf8)) ?? ""
     }
 
     deinit {
