@@ -70,6 +70,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .systemLibrary(name: "CLinux", path: "Sources/Gateway/Loop/CLinux"),
+        .systemLibrary(name: "CRecordCipher", path: "Sources/Gateway/TLS/CRecordCipher"),
         .systemLibrary(
             name: "COpenSSL",
             path: "Sources/Gateway/TLS/COpenSSL",
@@ -79,10 +80,10 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "Contracts", "CLinux", "COpenSSL", crypto, logging,
+                "Contracts", "CLinux", "COpenSSL", "CRecordCipher", crypto, logging,
                 .product(name: "HashTreeCollections", package: "swift-collections"),
             ],
-            exclude: ["Loop/CLinux", "TLS/COpenSSL"],
+            exclude: ["Loop/CLinux", "TLS/COpenSSL", "TLS/CRecordCipher"],
             swiftSettings: settings
         ),
         .executableTarget(

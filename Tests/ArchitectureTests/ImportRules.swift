@@ -55,4 +55,13 @@ struct ImportRules {
             #expect(file.imports.isDisjoint(with: foreign), "\(file) imports \(file.imports)")
         }
     }
+
+    @Test("nothing above the folder TLS sees a type of a TLS library")
+    func tlsLibraries() {
+        let libraries = ["COpenSSL", "CRecordCipher"]
+        #expect(tree.files(in: "Gateway/TLS").contains { !$0.imports.isDisjoint(with: libraries) })
+        for file in tree.files where file.path.hasPrefix("Sources/") && !file.path.hasPrefix("Sources/Gateway/TLS/") {
+            #expect(file.imports.isDisjoint(with: libraries), "\(file) imports \(file.imports)")
+        }
+    }
 }
