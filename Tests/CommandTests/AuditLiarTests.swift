@@ -77,7 +77,7 @@ struct AuditLiarTests {
     @Test("a flipped bit, a missing file, and one in place of another: checkpoint, hash tiles of both levels, bundles")
     func everyFile() async throws {
         let seed = UInt64.random(in: 0..<UInt64.max)
-        var generator = SplitMix(seed)
+        var generator = SplitMix64(seed: seed)
         let paths = files.keys.sorted()
         for path in paths {
             let bytes = files[path] ?? []
@@ -198,20 +198,5 @@ struct AuditLiarTests {
             }
             try await group.waitForAll()
         }
-    }
-}
-
-/// Numbers that follow from a seed.
-private struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

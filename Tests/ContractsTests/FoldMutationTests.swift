@@ -1,27 +1,13 @@
 import Contracts
+import TestSupport
 import Testing
-
-/// SplitMix64, so that a printed seed repeats a run anywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}
 
 @Suite("Fold: random mutations")
 struct FoldMutationTests {
     @Test("any change of the bytes of a leaf gives a code and never traps", arguments: [1, 2, 3] as [UInt64])
     func bytes(seed: UInt64) throws {
         let pack = try FoldPack(named: "public")
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var state = ContractState()
         for leaf in pack.leaves {
             for _ in 0..<3 {
@@ -46,7 +32,7 @@ struct FoldMutationTests {
     @Test("mutants that take effect keep indexes and rows in step", arguments: [11, 12, 13, 14] as [UInt64])
     func members(seed: UInt64) throws {
         let pack = try FoldPack(named: "random")
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var state = ContractState()
         var rebuilt = state
         var codes: [Code: Int] = [:]
@@ -78,7 +64,7 @@ struct FoldMutationTests {
         #expect(codes.count > 25, "seed \(seed) reached \(codes.keys.map(\.rawValue).sorted())")
     }
 
-    private static func mutated(_ leaf: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+    private static func mutated(_ leaf: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var leaf = leaf
         for _ in 0..<Int.random(in: 1...3, using: &random) {
             guard !leaf.isEmpty else { return leaf }
@@ -99,7 +85,7 @@ struct FoldMutationTests {
         _ envelope: Envelope,
         _ state: ContractState,
         _ pool: [JSONValue],
-        _ random: inout SeededGenerator
+        _ random: inout SplitMix64
     ) -> ParsedEntry {
         var object = object
         object["body"] = changed(object["body"] ?? .object([:]), pool, &random)
@@ -121,7 +107,7 @@ struct FoldMutationTests {
     private static func changed(
         _ value: JSONValue,
         _ pool: [JSONValue],
-        _ random: inout SeededGenerator
+        _ random: inout SplitMix64
     ) -> JSONValue {
         switch value {
         case .object(var object) where !object.members.isEmpty:
@@ -153,7 +139,7 @@ struct FoldMutationTests {
     }
 
     /// Keeps leaves of bodies, so that mutants name objects that exist.
-    private static func collect(_ value: JSONValue, into pool: inout [JSONValue], _ random: inout SeededGenerator) {
+    private static func collect(_ value: JSONValue, into pool: inout [JSONValue], _ random: inout SplitMix64) {
         switch value {
         case .object(let object):
             for member in object.members { collect(member.value, into: &pool, &random) }

@@ -1,4 +1,5 @@
 import Contracts
+import TestSupport
 import Testing
 
 @Suite("Routes of a node, moved from state to state")
@@ -7,7 +8,7 @@ struct NodeRoutesTests {
     /// routes must be those that the pure function gives.
     @Test("are after any moves what the route table gives", arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
     func walk(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var world = World()
         var routes = world.nodes.map { NodeRoutes(node: $0) }
         var known = routes.map(\.contracts)
@@ -91,7 +92,7 @@ struct NodeRoutesTests {
             ledger.submitAsRoot(.policySet(policy))
         }
 
-        mutating func change(_ random: inout SeededGenerator) {
+        mutating func change(_ random: inout SplitMix64) {
             switch Int.random(in: 0..<20, using: &random) {
             case 0..<6: create(&random)
             case 6..<9: update(&random)
@@ -105,7 +106,7 @@ struct NodeRoutesTests {
             }
         }
 
-        private func spec(_ owner: Int, _ random: inout SeededGenerator) -> ContractSpec {
+        private func spec(_ owner: Int, _ random: inout SplitMix64) -> ContractSpec {
             let own = names.filter { $0.owner == owner }
             var exposes: [Expose] = []
             for place in 0..<Int.random(in: 1...3, using: &random) {
@@ -129,7 +130,7 @@ struct NodeRoutesTests {
             return spec
         }
 
-        private mutating func create(_ random: inout SeededGenerator) {
+        private mutating func create(_ random: inout SplitMix64) {
             let owner = Int.random(in: 0..<users.count, using: &random)
             let spec = spec(owner, &random)
             guard ledger.submit(.contractCreate(ContractCreateBody(spec: spec)), as: users[owner]) == .ok else {
@@ -138,7 +139,7 @@ struct NodeRoutesTests {
             contracts.append((ledger.last, owner, spec))
         }
 
-        private mutating func update(_ random: inout SeededGenerator) {
+        private mutating func update(_ random: inout SplitMix64) {
             guard let place = contracts.indices.randomElement(using: &random) else { return }
             var next = spec(contracts[place].owner, &random)
             if Bool.random(using: &random) {
@@ -151,12 +152,12 @@ struct NodeRoutesTests {
             }
         }
 
-        private mutating func cancel(_ random: inout SeededGenerator) {
+        private mutating func cancel(_ random: inout SplitMix64) {
             guard let contract = contracts.randomElement(using: &random) else { return }
             ledger.submit(.contractCancel(ContractCancelBody(contract: contract.id)), as: users[contract.owner])
         }
 
-        private mutating func report(_ random: inout SeededGenerator) {
+        private mutating func report(_ random: inout SplitMix64) {
             guard let contract = contracts.randomElement(using: &random) else { return }
             let pairs: [(StatusCode, StatusState)] = [
                 (.accepted, .deployed), (.unsupportedValue, .rejected), (.suspendedForLaw, .suspended),
@@ -173,20 +174,20 @@ struct NodeRoutesTests {
             )
         }
 
-        private mutating func settle(_ random: inout SeededGenerator) {
+        private mutating func settle(_ random: inout SplitMix64) {
             guard let contract = contracts.randomElement(using: &random) else { return }
             bills += 1
             ledger.settle(contract.id, period: bills, funded: Bool.random(using: &random), as: farmer)
         }
 
-        private mutating func createName(_ random: inout SeededGenerator) {
+        private mutating func createName(_ random: inout SplitMix64) {
             let owner = Int.random(in: 0..<users.count, using: &random)
             let name = "shop\(Int.random(in: 0..<4, using: &random))"
             guard ledger.submit(.nameCreate(NameCreateBody(name: name)), as: users[owner]) == .ok else { return }
             names.append((ledger.last, owner))
         }
 
-        private mutating func passName(_ random: inout SeededGenerator) {
+        private mutating func passName(_ random: inout SplitMix64) {
             guard let place = names.indices.randomElement(using: &random) else { return }
             let (id, owner) = names[place]
             let other = (owner + 1) % users.count
@@ -199,7 +200,7 @@ struct NodeRoutesTests {
             }
         }
 
-        private mutating func updateNode(_ random: inout SeededGenerator) {
+        private mutating func updateNode(_ random: inout SplitMix64) {
             let place = Int.random(in: 0..<2, using: &random)
             let domains = [
                 ["gw.example.org"], ["example.org", "gw.example.org"], ["gw.example.org", "shop1.gw.example.org"],

@@ -1,4 +1,5 @@
 import Contracts
+import TestSupport
 import Testing
 
 @testable import Contracts
@@ -35,7 +36,7 @@ struct StateTreeTests {
 
     @Test("agrees with the definition while rows come, change and go")
     func incremental() {
-        var random = SeededGenerator(seed: 5)
+        var random = SplitMix64(seed: 5)
         var tree = StateTree()
         var rows: [String: [UInt8]] = [:]
         for _ in 0..<4 {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -120,16 +121,16 @@ struct HTTPBodyTests {
     @Test("gives the same bytes wherever a chunked body is cut", arguments: [1, 2, 3] as [UInt64])
     func cuts(seed: UInt64) throws {
         print("seed \(seed)")
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed: seed)
         for _ in 0..<300 {
             var text = ""
-            for _ in 0..<random.next(5) {
-                let count = 1 + random.next(40)
-                text += String(count, radix: 16) + (random.next(3) == 0 ? ";e=\(random.next(9))" : "") + "\r\n"
-                text += String(repeating: ["x", "0", "\r", "\n"][random.next(4)], count: count) + "\r\n"
+            for _ in 0..<random.below(5) {
+                let count = 1 + random.below(40)
+                text += String(count, radix: 16) + (random.below(3) == 0 ? ";e=\(random.below(9))" : "") + "\r\n"
+                text += String(repeating: ["x", "0", "\r", "\n"][random.below(4)], count: count) + "\r\n"
             }
             text +=
-                "0" + (random.next(3) == 0 ? ";last" : "") + "\r\n" + (random.next(2) == 0 ? "T: v\r\nTE: x\r\n" : "")
+                "0" + (random.below(3) == 0 ? ";last" : "") + "\r\n" + (random.below(2) == 0 ? "T: v\r\nTE: x\r\n" : "")
                 + "\r\n"
             let whole = try #require(chunked(text))
             for cut in 0...text.utf8.count {
@@ -147,13 +148,13 @@ struct HTTPBodyTests {
     @Test("never traps on a damaged chunked body", arguments: [7, 8] as [UInt64])
     func damage(seed: UInt64) {
         print("seed \(seed)")
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed: seed)
         let alphabet = Array("0123456789aF;\r\n x=\"".utf8)
         for _ in 0..<5000 {
-            let bytes = (0..<random.next(40)).map { _ in alphabet[random.next(alphabet.count)] }
+            let bytes = (0..<random.below(40)).map { _ in alphabet[random.below(alphabet.count)] }
             let text = String(decoding: bytes, as: UTF8.self)
             let whole = chunked(text)
-            let cut = chunked(text, pieces: [random.next(bytes.count + 1)].filter { $0 <= bytes.count })
+            let cut = chunked(text, pieces: [random.below(bytes.count + 1)].filter { $0 <= bytes.count })
             #expect((whole == nil) == (cut == nil), "\(text.debugDescription)")
         }
     }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -14,7 +15,7 @@ struct HostIndexTests {
         arguments: [1, 2, 3]
     )
     func walk(seed: UInt64) {
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed: seed)
         var index = HostIndex<Int>(seed: seed)
         var model: [String: Int] = [:]
         // Lengths around the ends of words and of what an entry holds.

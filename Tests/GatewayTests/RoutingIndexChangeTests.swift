@@ -1,4 +1,5 @@
 import Contracts
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -9,7 +10,7 @@ struct RoutingIndexChangeTests {
     /// index that takes each change must answer as one that is made from the whole table.
     @Test("answers after any changes as one made anew, and names what changed", arguments: [1, 2, 3, 4] as [UInt64])
     func walk(seed: UInt64) {
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed: seed)
         var world = World()
         var index = RoutingIndex(node: World.node, seed: 5)
         var conflicts = 0
@@ -77,7 +78,7 @@ struct RoutingIndexChangeTests {
 
         private var terms: [Terms?] = Array(repeating: nil, count: contracts.count)
 
-        mutating func change(_ random: inout SeededRandom) {
+        mutating func change(_ random: inout SplitMix64) {
             let place = Int.random(in: 0..<terms.count, using: &random)
             if terms[place] != nil, Int.random(in: 0..<3, using: &random) == 0 { return terms[place] = nil }
             let modes: [RouteMode] = [.serve, .serve, .serve, .grace, .suspended, .rejected]

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -72,13 +73,13 @@ struct SnifferTests {
     @Test("never traps on a damaged hello", arguments: [11, 12, 13] as [UInt64])
     func damage(seed: UInt64) {
         print("seed \(seed)")
-        var random = SeededRandom(seed)
+        var random = SplitMix64(seed: seed)
         let whole = Self.hello(name: "a.example", padding: 4)
         for _ in 0..<5000 {
             var bytes = whole
-            for _ in 0...random.next(3) { bytes[random.next(bytes.count)] = UInt8(random.next(256)) }
+            for _ in 0...random.below(3) { bytes[random.below(bytes.count)] = UInt8(random.below(256)) }
             let result = ClientHello.parse(bytes.span)
-            let cut = ClientHello.parse(bytes.span.extracting(0..<random.next(bytes.count)))
+            let cut = ClientHello.parse(bytes.span.extracting(0..<random.below(bytes.count)))
             if cut != .incomplete, result != .incomplete { #expect(cut == result) }
         }
     }

@@ -34,10 +34,10 @@ struct DiskFaults {
         guard control.terminationStatus == 0 else { throw NeverHappened(description: "fiu-ctrl refused \(commands)") }
     }
 
-    private func seeded() -> SeededGenerator {
+    private func seeded() -> SplitMix64 {
         let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? .random(in: 1...UInt64.max)
         print("WEBGW_SEED=\(seed)")
-        return SeededGenerator(seed)
+        return SplitMix64(seed: seed)
     }
 
     /// Runs the body beside two clients, then holds the log against what they were told.

@@ -14,7 +14,7 @@ struct Kills {
     func fifty() async throws {
         let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? UInt64.random(in: 1...UInt64.max)
         print("WEBGW_SEED=\(seed)")
-        var random = SeededGenerator(seed)
+        var random = SplitMix64(seed: seed)
         let scene = try await EndToEnd.Scene()
         let deployment = scene.deployment
         let journal = Journal()
@@ -115,20 +115,5 @@ struct Kills {
                 }
             }
         }
-    }
-}
-
-/// SplitMix64 (public domain algorithm of S. Vigna): the same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -13,7 +13,7 @@ struct LedgerKills {
     func twoHundred() async throws {
         let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? .random(in: 1...UInt64.max)
         print("WEBGW_SEED=\(seed)")
-        var random = SeededGenerator(seed)
+        var random = SplitMix64(seed: seed)
         let rig = try await LedgerRig()
         let (url, ledger) = (rig.url, Identifier(hex: rig.ledgerID)!)
         let memory = ClientMemory()

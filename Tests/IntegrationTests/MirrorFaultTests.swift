@@ -35,7 +35,7 @@ struct MirrorFaults {
         let replay = ["--ledger-id", deployment.ledgerID, "--dev", "--json"]
         let seed = UInt64.random(in: 0...UInt64.max)
         print("seed \(seed)")
-        var random = SplitMix(seed: seed)
+        var random = SplitMix64(seed: seed)
         var shown: UInt64 = 0
         var audited: UInt64 = 0
         var rounds = 0
@@ -129,20 +129,5 @@ struct MirrorFaults {
             }
         }
         return files
-    }
-}
-
-/// SplitMix64.
-private struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

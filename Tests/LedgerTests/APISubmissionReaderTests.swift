@@ -101,7 +101,7 @@ struct APISubmissionReaderTests {
 
     @Test("never traps, and what it reads is an envelope of the log", arguments: [1, 2, 3, 4] as [UInt64])
     func mutations(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let signature = #"[{"keyid":"\#(Self.keyID)","sig":"\#(Self.signature)"}]"#
         let original = Self.body(signatures: signature, before: #""x":{"a":[true,"\u0041\n",-1.5e3]},"#)
         let alphabet = Array("{}[]\",:\\u0e+-.tn x".utf8) + [0x00, 0x80, 0xFF]

@@ -82,7 +82,7 @@ struct AuditResumeTests {
         let bytes = try Data(contentsOf: file)
         #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)
         let seed = UInt64.random(in: 0..<UInt64.max)
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var refused = 0
         for _ in 0..<150 {
             var damaged = bytes

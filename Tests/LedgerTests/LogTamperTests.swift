@@ -1,24 +1,8 @@
 import Contracts
 import Foundation
 import Ledger
+import TestSupport
 import Testing
-
-/// A generator whose numbers follow from a seed (SplitMix64), so that a failure can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}
 
 @Suite("Tampered packs and entries")
 struct LogTamperTests {
@@ -27,7 +11,7 @@ struct LogTamperTests {
 
     @Test("finds a flipped byte in any file of a signed pack", arguments: seeds)
     func flippedBytesUnderManifest(_ seed: UInt64) async throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         let pack = LogPack.named("public-upgrade")
         let files = try pack.files()
         for path in files.keys.sorted() {
@@ -44,7 +28,7 @@ struct LogTamperTests {
 
     @Test("finds a flipped byte in the log and the recorded results, without a manifest", arguments: seeds)
     func flippedBytesWithoutManifest(_ seed: UInt64) async throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         let pack = LogPack.named("public-upgrade")
         var files = try pack.files()
         files["MANIFEST"] = nil
@@ -147,7 +131,7 @@ struct LogTamperTests {
 
     @Test("gives a code to any byte string as a leaf, and moves on by one entry", arguments: seeds)
     func mutatedLeaves(_ seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         let (state, leaves) = try folded(LogPack.named("public"))
         for round in 0..<1500 {
             var leaf = try #require(leaves.randomElement(using: &generator))
@@ -175,7 +159,7 @@ struct LogTamperTests {
         }
     }
 
-    private static func mutate(_ bytes: inout [UInt8], using generator: inout SeededGenerator) {
+    private static func mutate(_ bytes: inout [UInt8], using generator: inout SplitMix64) {
         for _ in 0..<Int.random(in: 1...4, using: &generator) {
             guard !bytes.isEmpty else { return }
             let index = Int.random(in: bytes.indices, using: &generator)
@@ -191,7 +175,7 @@ struct LogTamperTests {
     }
 
     /// Changes the payload behind its base64, so that the mutation reaches the schema and the rules.
-    private static func mutatedPayload(_ leaf: [UInt8], using generator: inout SeededGenerator) -> [UInt8] {
+    private static func mutatedPayload(_ leaf: [UInt8], using generator: inout SplitMix64) -> [UInt8] {
         guard var envelope = try? Envelope(leaf: leaf) else { return leaf }
         mutate(&envelope.payload, using: &generator)
         return envelope.leaf

@@ -55,7 +55,7 @@ struct StoreCheckTests {
         let made = try await filled(names: 280)
         let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? .random(in: 1...UInt64.max)
         print("WEBGW_SEED=\(seed)")
-        var random = Numbers(seed)
+        var random = SplitMix64(seed: seed)
         let copy = Alteration(of: made)
         for (table, columns) in Self.columns {
             for column in columns {
@@ -118,7 +118,7 @@ struct StoreCheckTests {
         let made = try await filled(names: 20)
         let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? .random(in: 1...UInt64.max)
         print("WEBGW_SEED=\(seed)")
-        var random = Numbers(seed)
+        var random = SplitMix64(seed: seed)
         let copy = Alteration(of: made)
         try copy.refresh()
         let content = try copy.content()
@@ -188,7 +188,7 @@ private struct Alteration {
     }
 
     /// Flips one bit of one value of a random row; returns where.
-    func flip(_ table: String, _ column: String, using random: inout Numbers) throws -> String {
+    func flip(_ table: String, _ column: String, using random: inout SplitMix64) throws -> String {
         var generator = random
         var place = ""
         try change { database in
@@ -224,7 +224,7 @@ private struct Alteration {
     }
 
     /// Flips one bit of a random byte of the database file.
-    func flipByte(using random: inout Numbers) throws -> Int {
+    func flipByte(using random: inout SplitMix64) throws -> Int {
         try refresh()
         let url = URL(fileURLWithPath: "\(directory)/ledger.db")
         var bytes = try Data(contentsOf: url)
@@ -244,20 +244,5 @@ private struct Alteration {
                 try Row.fetchAll(database, sql: "SELECT * FROM \(table)").map { "\(table) \($0)" }
             }
         }
-    }
-}
-
-/// SplitMix64 (public domain algorithm of S. Vigna): the same numbers for the same seed.
-private struct Numbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -81,15 +81,12 @@ final class TLSPipe {
         (try? FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int) ?? 0
     }
 
-    /// A fixed sequence that no shorter period repeats (SplitMix64).
+    /// A fixed sequence that no shorter period repeats.
     private static func bytes(_ count: Int, _ seed: UInt64) -> Data {
-        var state = seed
+        var random = SplitMix64(seed: seed)
         var data = Data(capacity: count + 8)
         while data.count < count {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var word = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-            word ^= word >> 31
+            let word = random.next()
             for shift in stride(from: 0, to: 64, by: 8) { data.append(UInt8(truncatingIfNeeded: word >> shift)) }
         }
         return data.prefix(count)

@@ -73,7 +73,7 @@ struct PackSweepTests {
                         }
                         guard number < stretches.count else { return count }
                         var log = FlippedLog(files: files, path: stretches[number].path)
-                        var random = SeededGenerator(seed: seed &+ UInt64(number))
+                        var random = SplitMix64(seed: seed &+ UInt64(number))
                         let places = stretches[number].bytes
                         let first = places.lowerBound + Int.random(in: 0..<min(step, places.count), using: &random)
                         for place in stride(from: first, to: places.upperBound, by: step) {

@@ -58,7 +58,7 @@ struct PackTamperTests {
     /// Flips one bit, chosen by chance, of each `step`th byte of the files, one at a time, and counts them.
     private func flip(_ pack: SmallPack, _ paths: [String], step: Int) async throws -> Int {
         let seed = UInt64.random(in: 0..<UInt64.max)
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var count = 0
         for path in paths {
             let bytes = pack.files[path, default: []]

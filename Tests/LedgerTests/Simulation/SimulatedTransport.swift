@@ -1,5 +1,6 @@
 import Contracts
 import NIOConcurrencyHelpers
+import TestSupport
 
 @testable import Ledger
 

@@ -1,6 +1,7 @@
 import Contracts
 import Logging
 import NIOConcurrencyHelpers
+import TestSupport
 
 @testable import Ledger
 
@@ -19,7 +20,7 @@ final class SimulatedWorld: Sendable {
     }
 
     struct State {
-        var random: SeededNumbers
+        var random: SplitMix64
         var faces: [Face]
         var isForked = false
         var loss = 0.2
@@ -42,7 +43,7 @@ final class SimulatedWorld: Sendable {
     init(seed: UInt64, log: ForkedLog, keys: SimulatedKeys, start: SimulatedStart, watchers: Int, memo: FoldMemo) {
         self.log = log
         self.keys = keys
-        var random = SeededNumbers(seed)
+        var random = SplitMix64(seed: seed &* 0x9E37_79B9_7F4A_7C15)
         let colluding = random.chance(0.5) ? Int(random.below(4)) : nil
         witnesses = log.witnessKeys.indices.map { number in
             (0..<2).map { _ in start.witness(number) }.enumerated().map {
@@ -177,22 +178,4 @@ final class SimulatedWorld: Sendable {
             // What was lost, not believed, or ended in a halt.
         }
     }
-}
-
-/// SplitMix64 (public domain algorithm of S. Vigna): the same numbers for the same seed.
-struct SeededNumbers: Sendable {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-
-    mutating func below(_ limit: UInt64) -> UInt64 { next() % limit }
-    mutating func chance(_ probability: Double) -> Bool { Double(next() >> 11) * 0x1p-53 < probability }
 }
