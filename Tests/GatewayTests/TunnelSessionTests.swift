@@ -324,22 +324,7 @@ struct TunnelSessionTests {
             }
             _ = peer.read(.goAway)
         }
-        let agent = try TunnelAgent(
-            configuration: AgentConfiguration(
-                key: SigningKey(seed: [UInt8](repeating: 5, count: 32)),
-                contracts: [TestGateway.contract: ["web": ForwardTarget("127.0.0.1:9")!]],
-                slots: 1
-            ),
-            logger: .init(label: "test")
-        )
-        agent.update(endpoints: [
-            GatewayEndpoint(
-                node: TestGateway.node,
-                host: "127.0.0.1",
-                port: endpoint.address.port,
-                transportKey: gatewayKey.publicKey
-            )
-        ])
+        let agent = try Self.agent(of: gatewayKey.publicKey, at: endpoint)
         var most = 0
         for await event in agent.events {
             guard case .serving(_, let refused) = event.state else { continue }
@@ -379,6 +364,16 @@ struct TunnelSessionTests {
             let end = peer.goAway()?.code.rawValue ?? ""
             answers.withLock { if $0.isEmpty { $0 = [foreignAnswer, unknownAnswer, Array(end.utf8)] } }
         }
+        let agent = try Self.agent(of: gatewayKey.publicKey, at: endpoint)
+        #expect(await eventually { answers.withLock { !$0.isEmpty } })
+        #expect(answers.withLock { $0 } == [[0, 2], [0, 3], Array("protocol".utf8)])
+        // It dials again.
+        #expect(await eventually { endpoint.connections >= 2 })
+        await agent.stop()
+    }
+
+    /// An agent with one session, which it makes with a gateway that the test plays.
+    private static func agent(of gateway: PublicKey, at endpoint: TestServer) throws -> TunnelAgent {
         let agent = try TunnelAgent(
             configuration: AgentConfiguration(
                 key: SigningKey(seed: [UInt8](repeating: 5, count: 32)),
@@ -392,13 +387,9 @@ struct TunnelSessionTests {
                 node: TestGateway.node,
                 host: "127.0.0.1",
                 port: endpoint.address.port,
-                transportKey: gatewayKey.publicKey
+                transportKey: gateway
             )
         ])
-        #expect(await eventually { answers.withLock { !$0.isEmpty } })
-        #expect(answers.withLock { $0 } == [[0, 2], [0, 3], Array("protocol".utf8)])
-        // It dials again.
-        #expect(await eventually { endpoint.connections >= 2 })
-        await agent.stop()
+        return agent
     }
 }
