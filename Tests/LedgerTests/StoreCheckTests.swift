@@ -9,7 +9,7 @@ import Testing
 @Suite("ledger fsck")
 struct StoreCheckTests {
     /// A ledger with names, a full tile, and several checkpoints.
-    private func filled(names: Int) async throws -> TestLedger.Made {
+    fileprivate static func filled(names: Int) async throws -> TestLedger.Made {
         let made = try TestLedger.Made()
         try await made.serving { ledger in
             let twin = try TestTwin(ledger.ledgerID)
@@ -26,7 +26,7 @@ struct StoreCheckTests {
 
     @Test("accepts what the server wrote, and says what it found")
     func sound() async throws {
-        let made = try await filled(names: 300)
+        let made = try await Self.filled(names: 300)
         let report = try await StoreCheck.run(directory: made.directory)
         #expect(report.fault == nil)
         #expect(report.ledgerID == made.ledgerID)
@@ -52,7 +52,7 @@ struct StoreCheckTests {
 
     @Test("finds every value that was altered by one bit, in whatever table, and says where", .timeLimit(.minutes(2)))
     func alteredValues() async throws {
-        let made = try await filled(names: 280)
+        let made = try await Self.filled(names: 280)
         let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? .random(in: 1...UInt64.max)
         print("WEBGW_SEED=\(seed)")
         var random = SplitMix64(seed: seed)
@@ -70,6 +70,7 @@ struct StoreCheckTests {
 
     @Test(
         "names the table, the row and the rule",
+        .sharesOneLedger,
         arguments: [
             ("UPDATE entry SET leaf_hash = zeroblob(32) WHERE idx = 3", "entry", "3", "entry.hash"),
             ("UPDATE entry SET code = 'seq.gap' WHERE idx = 2", "entry", "2", "entry.code"),
@@ -93,7 +94,7 @@ struct StoreCheckTests {
         ] as [(String, String, String?, String)]
     )
     func names(statement: String, table: String, row: String?, rule: String) async throws {
-        let copy = Alteration(of: try await Self.shared.made)
+        let copy = Alteration(of: try #require(SharedLedger.made))
         try copy.change { database in try database.execute(sql: statement) }
         let fault = try await StoreCheck.run(directory: copy.directory).fault
         #expect(fault?.table == table)
@@ -101,21 +102,9 @@ struct StoreCheckTests {
         #expect(fault?.rule == rule, "\(fault.map { "\($0)" } ?? "no fault")")
     }
 
-    /// One ledger for the table of faults; each case works on a copy.
-    private actor Shared {
-        private var task: Task<TestLedger.Made, any Error>?
-        var made: TestLedger.Made {
-            get async throws {
-                if task == nil { task = Task { try await StoreCheckTests().filled(names: 280) } }
-                return try await task!.value
-            }
-        }
-    }
-    private static let shared = Shared()
-
     @Test("a flipped bit anywhere in the file is found, or has changed nothing that the file says")
     func alteredFile() async throws {
-        let made = try await filled(names: 20)
+        let made = try await Self.filled(names: 20)
         let seed = UInt64(ProcessInfo.processInfo.environment["WEBGW_SEED"] ?? "") ?? .random(in: 1...UInt64.max)
         print("WEBGW_SEED=\(seed)")
         var random = SplitMix64(seed: seed)
@@ -149,6 +138,29 @@ struct StoreCheckTests {
         #expect(fault?.rule == "guard.ahead")
         #expect(fault?.table == "sign-guard")
     }
+}
+
+/// One ledger for the cases of a test, each of which works on a copy; removed with its folder after the last of them.
+private enum SharedLedger {
+    @TaskLocal static var made: TestLedger.Made?
+
+    struct Trait: TestTrait, TestScoping {
+        /// The scope of all cases, not of each.
+        func scopeProvider(for test: Test, testCase: Test.Case?) -> Trait? { testCase == nil ? self : nil }
+
+        func provideScope(
+            for test: Test,
+            testCase: Test.Case?,
+            performing function: @concurrent @Sendable () async throws -> Void
+        ) async throws {
+            let made = try await StoreCheckTests.filled(names: 280)
+            try await SharedLedger.$made.withValue(made, operation: function)
+        }
+    }
+}
+
+extension Trait where Self == SharedLedger.Trait {
+    fileprivate static var sharesOneLedger: Self { SharedLedger.Trait() }
 }
 
 /// A copy of a ledger's directory, altered behind the back of its triggers and made anew for each alteration.
