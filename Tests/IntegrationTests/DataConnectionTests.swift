@@ -40,9 +40,13 @@ struct DataConnections {
                 forwards = ["bulk=127.0.0.1:\(echo)"]
             }
             gatewayProcess = try deployment.start(gateway)
+            let deployment = deployment
+            // An agent that dialed in vain would pause longer after a cut, by up to 30 s.
+            try await eventually(within: 30, "the gateway answers") {
+                (try? await deployment.status(of: gateway)) != nil
+            }
             agent = try deployment.startAgent(contract: contract, forwards: forwards)
-            // The gateway does not answer before it is up.
-            try await eventually(within: 30, "connections wait for visitors") { (try? await spare()) ?? 0 >= 4 }
+            try await eventually(within: 30, "connections wait for visitors") { try await spare() >= 4 }
         }
 
         func sessions() async throws -> [[String: Any]] {
@@ -67,6 +71,9 @@ struct DataConnections {
             }
             return visitor
         }
+
+        /// Sessions that the agent has lost so far, and dials that failed.
+        var losses: Int { agent.output.split(separator: "\n").count { $0.contains(#""state":"lost""#) } }
 
         func descriptors() throws -> Int { try gatewayProcess.usage().descriptors + agent.usage().descriptors }
     }
@@ -115,10 +122,9 @@ struct DataConnections {
             try await eventually("the gateway closes the sessions") { try await scene.sessions().isEmpty }
             #expect(scene.agent.isRunning)
         } else {
+            let before = scene.losses
             scene.tap.cutSessions()
-            try await eventually("the agent has lost both sessions") {
-                scene.agent.output.split(separator: "\n").count { $0.contains(#""state":"lost""#) } >= 2
-            }
+            try await eventually("the agent has lost both sessions") { scene.losses >= before + 2 }
         }
         try scene.deployment.releaseSlowReader()
         let got = try #require(try await made.workload?.finish().output)
