@@ -7,11 +7,11 @@ import Testing
 struct BatchPolicyTests {
     private static let batch: Int32 = 3
 
-    @Test("a thread is busy from a tenth of a processor on, and until it uses less than a twentieth")
+    @Test("a thread is busy from three tenths of a processor on, and until it uses less than half of that")
     func hysteresis() {
         var policy = BatchPolicy()
         for (load, isBusy) in [
-            (99, false), (100, true), (50, true), (49, false), (99, false), (1000, true), (0, false),
+            (299, false), (300, true), (150, true), (149, false), (299, false), (1000, true), (0, false),
         ] {
             policy.follow(load)
             #expect(policy.isBusy == isBusy, "at \(load)")

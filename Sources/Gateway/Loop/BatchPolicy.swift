@@ -34,9 +34,9 @@ struct LoadGauge: Sendable {
 /// A thread that was started under a policy other than `SCHED_OTHER` keeps it. Belongs to the thread that made it.
 struct BatchPolicy {
     /// Busy from this many thousandths of a processor on, ...
-    static let busy = 100
+    static let busy = 300
     /// ... and until less than this.
-    static let idle = 50
+    static let idle = 150
 
     /// Whether the thread uses so much processor time that it runs, or should run, under `SCHED_BATCH`.
     private(set) var isBusy = false

@@ -15,6 +15,8 @@ internal import Glibc
     static let datagramScratchSize = 1 << 20
     /// How often a turn under load asks for what came meanwhile before it writes.
     private static let gatherRounds = 3
+    /// Events of one turn: submitted work waits for no more than these, however many sockets are ready.
+    private static let turnEvents = 128
 
     /// The clock as read at the start of this turn.
     private(set) var now: MonotonicNanoseconds
@@ -40,6 +42,7 @@ internal import Glibc
     private let wheel: TimerWheel
     private var table = HandlerTable()
     private var sweepTime: MonotonicNanoseconds
+    private var sweepsLeft = 0
     private var runQueue: [Handler] = []
     private var flushQueue: [Handler] = []
     private var grave: [Handler] = []
@@ -223,13 +226,12 @@ internal import Glibc
 
     private func turns() {
         thread.withLock { $0 = pthread_self() }
-        let capacity = 512
-        let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: capacity)
+        let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: Self.turnEvents)
         defer { unsafe events.deallocate() }
         var gauge = LoadGauge(now: now, used: webgw_thread_time())
         var policy = BatchPolicy()
         while !isStopping {
-            let count = unsafe epoll_wait(epoll, events, Int32(capacity), timeout)
+            let count = unsafe epoll_wait(epoll, events, Int32(Self.turnEvents), timeout)
             now = monotonicNow()
             if gauge.isDue(now) {
                 let load = gauge.read(now, used: webgw_thread_time())
@@ -237,7 +239,7 @@ internal import Glibc
                 onLoad?(load)
             }
             unsafe deliver(events, count)
-            if count > 1 || policy.isBusy { unsafe gather(events, capacity) }
+            if count > 1 || policy.isBusy { unsafe gather(events, Self.turnEvents - Int(count)) }
             wheel.advance(to: now)
             sweep()
             endTurn()
@@ -246,16 +248,18 @@ internal import Glibc
     }
 
     /// Under load more has come by now: what it gives to flush leaves in the same writes.
-    private func gather(_ events: UnsafeMutablePointer<epoll_event>, _ capacity: Int) {
-        for _ in 0..<Self.gatherRounds where !flushQueue.isEmpty {
-            let count = unsafe epoll_wait(epoll, events, Int32(capacity), 0)
+    private func gather(_ events: UnsafeMutablePointer<epoll_event>, _ room: Int) {
+        var room = room
+        for _ in 0..<Self.gatherRounds where room > 0 && !flushQueue.isEmpty {
+            let count = unsafe epoll_wait(epoll, events, Int32(room), 0)
             if count <= 0 { return }
+            room -= Int(count)
             unsafe deliver(events, count)
         }
     }
 
     private var timeout: Int32 {
-        if !runQueue.isEmpty { return 0 }
+        if !runQueue.isEmpty || sweepsLeft > 0 { return 0 }
         var milliseconds: Int32 = -1
         if table.count > 0 {
             let next = sweepTime &+ Self.sweepInterval
@@ -269,8 +273,9 @@ internal import Glibc
     @inline(__always)
     private func deliver(_ events: UnsafeMutablePointer<epoll_event>, _ count: Int32) {
         let occupied = 0..<max(0, Int(count))
-        // Submitted work goes first: a request of this very turn meets the newest route table.
-        if occupied.contains(where: { unsafe events[$0].data.u64 == 0 }) { takeWork() }
+        if occupied.contains(where: { unsafe events[$0].data.u64 == 0 }) { clearWake() }
+        // Submitted work goes first, told by an event or not: a request of this very turn meets the newest route table.
+        takeWork()
         for index in occupied {
             let event = unsafe events[index]
             let token = unsafe event.data.u64
@@ -285,9 +290,13 @@ internal import Glibc
         if token & 1 == 0 { handler.ready(events) } else { handler.readySecond(events) }
     }
 
-    private func takeWork() {
+    /// Before the work is taken: what is submitted after that tells anew.
+    private func clearWake() {
         var counter: UInt64 = 0
         unsafe read(wake, &counter, 8)
+    }
+
+    private func takeWork() {
         let work = inbox.withLock { inbox in
             let work = inbox.work
             inbox.work = []
@@ -297,12 +306,18 @@ internal import Glibc
     }
 
     private static let sweepInterval: UInt64 = 200_000_000
+    /// Handlers that are swept in one turn: of ten thousand, each visit meets memory that no cache has.
+    private static let turnSweeps = 128
 
-    /// Visits a fifth of the table every 200 ms, so that each handler is swept about once a second.
+    /// Visits a fifth of the table every 200 ms, in as many turns as it takes, so that each handler is swept about once a second.
     private func sweep() {
-        guard now >= sweepTime &+ Self.sweepInterval else { return }
-        sweepTime = now
-        for _ in 0..<(table.capacity + 4) / 5 { table.next()?.sweep(now) }
+        if now >= sweepTime &+ Self.sweepInterval {
+            sweepTime = now
+            sweepsLeft = (table.capacity + 4) / 5
+        }
+        let count = min(sweepsLeft, Self.turnSweeps)
+        sweepsLeft -= count
+        for _ in 0..<count { table.next()?.sweep(now) }
     }
 
     private func endTurn() {
