@@ -38,6 +38,15 @@ struct FoldLedger {
         )
     }
 
+    /// The state of a ledger with a twin of two owners, its farm and node, and one contract there.
+    static func stateWithContract() -> ContractState {
+        var ledger = FoldLedger()
+        let twin = ledger.twin(owners: 2, threshold: 1, operators: 1)
+        let node = ledger.node(of: twin, farm: ledger.farm("farm-a", of: twin))
+        _ = ledger.contract(ledger.spec([node], [FoldLedger.expose(host: "a.example.net")]), of: twin)
+        return ledger.state
+    }
+
     static func key(_ number: Int) -> SigningKey {
         var seed = [UInt8](repeating: 7, count: 32)
         for index in 0..<4 { seed[index] = UInt8(truncatingIfNeeded: number >> (8 * index)) }

@@ -5,14 +5,6 @@ import Testing
 
 @Suite("Chunks of a snapshot")
 struct StateChunkTests {
-    private func state() -> ContractState {
-        var ledger = FoldLedger()
-        let twin = ledger.twin(owners: 2, threshold: 1, operators: 1)
-        let node = ledger.node(of: twin, farm: ledger.farm("farm-a", of: twin))
-        _ = ledger.contract(ledger.spec([node], [FoldLedger.expose(host: "a.example.net")]), of: twin)
-        return ledger.state
-    }
-
     private func chunks(of state: ContractState) -> [StateChunk] {
         var rows = [[(key: [UInt8], value: [UInt8])]](repeating: [], count: StateChunk.count)
         for row in state.rows {
@@ -24,7 +16,7 @@ struct StateChunkTests {
 
     @Test("the chunks of a state have its root, survive their bytes, and give the state back")
     func roundTrip() throws {
-        var state = state()
+        var state = FoldLedger.stateWithContract()
         let root = state.stateRoot()
         let chunks = try chunks(of: state).map { try StateChunk(parsing: $0.bytes, number: $0.number) }
         #expect(StateChunk.stateRoot(chunks.map(\.root)) == root)
@@ -45,7 +37,7 @@ struct StateChunkTests {
 
     @Test("every changed byte of a chunk is refused or changes its root")
     func tampered() throws {
-        let chunk = try #require(chunks(of: state()).first { !$0.rows.isEmpty })
+        let chunk = try #require(chunks(of: FoldLedger.stateWithContract()).first { !$0.rows.isEmpty })
         let bytes = chunk.bytes
         for index in bytes.indices {
             var other = bytes
@@ -68,7 +60,7 @@ struct StateChunkTests {
 
     @Test("a state needs all its chunks, in order, and as many outcomes as entries")
     func incomplete() throws {
-        let state = state()
+        let state = FoldLedger.stateWithContract()
         var decoded = try chunks(of: state).map { try $0.decoded() }
         #expect(throws: StateError.size) {
             try ContractState(chunks: Array(decoded.dropLast()), size: state.size, outcomes: state.outcomes)

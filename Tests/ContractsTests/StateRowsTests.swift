@@ -5,14 +5,6 @@ import Testing
 
 @Suite("Stored rows")
 struct StateRowsTests {
-    private func state() -> ContractState {
-        var ledger = FoldLedger()
-        let twin = ledger.twin(owners: 2, threshold: 1, operators: 1)
-        let node = ledger.node(of: twin, farm: ledger.farm("farm-a", of: twin))
-        _ = ledger.contract(ledger.spec([node], [FoldLedger.expose(host: "a.example.net")]), of: twin)
-        return ledger.state
-    }
-
     @Test("changes are the rows that differ, once, with nil for a removed row")
     func changes() {
         var ledger = FoldLedger()
@@ -70,7 +62,7 @@ struct StateRowsTests {
 
     @Test("every single ledger row is needed, and the outcomes must be as many as the entries")
     func incomplete() throws {
-        let state = state()
+        let state = FoldLedger.stateWithContract()
         #expect(throws: StateError.size) {
             try ContractState(rows: state.rows, size: state.size + 1, outcomes: state.outcomes)
         }
@@ -84,7 +76,7 @@ struct StateRowsTests {
 
     @Test("every changed byte of a stored row is refused or changes the state root")
     func everyByte() throws {
-        var state = state()
+        var state = FoldLedger.stateWithContract()
         let root = state.stateRoot()
         for (index, row) in state.rows.enumerated() {
             for offset in stride(from: 0, to: row.value.count, by: 3) {
@@ -101,7 +93,7 @@ struct StateRowsTests {
 
     @Test("keys round-trip through their text")
     func keys() throws {
-        let state = state()
+        let state = FoldLedger.stateWithContract()
         for row in state.rows {
             let key = try #require(RowKey(row.key))
             #expect(String(decoding: key.bytes, as: UTF8.self) == row.key)

@@ -22,14 +22,7 @@ struct PacedStreamTests {
         let sent = testBytes(1_500_000)
         let clock = ContinuousClock()
         let start = clock.now
-        let received = await blocking { () -> [UInt8]? in
-            guard let visitor = try? rig.visitor() else { return nil }
-            startThread {
-                visitor.write(sent)
-                visitor.finish()
-            }
-            return visitor.readToEnd()
-        }
+        let received = await rig.exchange(sent)
         #expect(received == sent)
         #expect(clock.now - start > .milliseconds(1200))
         let counts = await rig.gateway.parts.run { ($0.flow.sent, $0.flow.received, $0.flow.opened, $0.flow.delays) }
@@ -88,14 +81,7 @@ struct PacedStreamTests {
         }
         #expect(free == true)
         let sent = testBytes(4 << 20, seed: 2)
-        let received = await blocking { () -> [UInt8]? in
-            guard let visitor = try? rig.visitor() else { return nil }
-            startThread {
-                visitor.write(sent)
-                visitor.finish()
-            }
-            return visitor.readToEnd()
-        }
+        let received = await rig.exchange(sent)
         #expect(received == sent)
         slow.shut()
         await rig.stop()

@@ -159,6 +159,18 @@ final class TunnelRig: Sendable {
 
     func visitor() throws -> TestSocket { try TestSocket(connectingTo: gateway.visitors.address) }
 
+    /// What a visitor gets who sends bytes and half-closes; nil when its connection broke. It reads while it writes.
+    func exchange(_ sent: [UInt8]) async -> [UInt8]? {
+        await blocking {
+            guard let visitor = try? self.visitor() else { return nil }
+            startThread {
+                visitor.write(sent)
+                visitor.finish()
+            }
+            return visitor.readToEnd()
+        }
+    }
+
     func stop() async {
         await agent.stop()
         await gateway.stop()

@@ -11,14 +11,7 @@ struct TunnelStreamTests {
         let server = try TestServer.echo()
         let rig = try await TunnelRig(target: server.address.description)
         let sent = testBytes(count, seed: UInt64(count))
-        let received = await blocking { () -> [UInt8]? in
-            guard let visitor = try? rig.visitor() else { return nil }
-            startThread {
-                visitor.write(sent)
-                visitor.finish()
-            }
-            return visitor.readToEnd()
-        }
+        let received = await rig.exchange(sent)
         #expect(received == sent)
         #expect(await eventually { await rig.gateway.streams == 0 })
         await rig.stop()
