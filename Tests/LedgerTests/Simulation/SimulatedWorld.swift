@@ -43,7 +43,7 @@ final class SimulatedWorld: Sendable {
     init(seed: UInt64, log: ForkedLog, keys: SimulatedKeys, start: SimulatedStart, watchers: Int, memo: FoldMemo) {
         self.log = log
         self.keys = keys
-        var random = SplitMix64(seed: seed &* 0x9E37_79B9_7F4A_7C15)
+        var random = SplitMix64(seed: seed)
         let colluding = random.chance(0.5) ? Int(random.below(4)) : nil
         witnesses = log.witnessKeys.indices.map { number in
             (0..<2).map { _ in start.witness(number) }.enumerated().map {
