@@ -139,16 +139,13 @@ final class EtcdCluster {
     private func post(_ number: Int, _ path: String, _ body: String) async throws -> [String: Any] {
         let connection = try await Visitor("127.0.0.1", nodes[number].client)
         try await connection.send(
-            "POST /v3/\(path) HTTP/1.1\r\nHost: etcd\r\nContent-Type: application/json\r\n"
+            // An answer in HTTP/1.0 is not chunked, however long it is, and ends with its connection.
+            "POST /v3/\(path) HTTP/1.0\r\nHost: etcd\r\nContent-Type: application/json\r\n"
                 + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         )
-        var answer: HTTPAnswer?
-        _ = try? await connection.read(within: .seconds(2)) {
-            answer = HTTPAnswer($0)
-            return answer != nil
-        }
+        let bytes = try? await connection.readToEnd(within: .seconds(2))
         await connection.close()
-        guard let answer, answer.status == 200,
+        guard let answer = bytes.flatMap({ HTTPAnswer($0) }), answer.status == 200,
             let document = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [String: Any]
         else { throw NeverHappened(description: "etcd did not answer \(path)") }
         return document
