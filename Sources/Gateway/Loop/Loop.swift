@@ -239,7 +239,7 @@ internal import Glibc
                 onLoad?(load)
             }
             unsafe deliver(events, count)
-            if count > 1 || policy.isBusy { unsafe gather(events, Self.turnEvents - Int(count)) }
+            if count > 1 || policy.isBusy { unsafe gather(events, Self.turnEvents - max(0, Int(count))) }
             wheel.advance(to: now)
             sweep()
             endTurn()
