@@ -15,7 +15,7 @@ struct RecordCipherTests {
         init?(own: Bool, isSealing: Bool, key: [UInt8]) {
             let fetched =
                 own
-                ? unsafe EVP_CIPHER_fetch(RecordCipherProvider.library, "AES-128-GCM", RecordCipherProvider.preference)
+                ? unsafe EVP_CIPHER_fetch(RecordCipherProvider.context, "AES-128-GCM", RecordCipherProvider.preference)
                 : unsafe EVP_CIPHER_fetch(nil, "AES-128-GCM", nil)
             guard let fetched = unsafe fetched else { return nil }
             unsafe cipher = fetched
@@ -85,7 +85,7 @@ struct RecordCipherTests {
         #expect(try #require(Message(own: true, isSealing: true, key: Self.key)).provider == "webgw")
         #expect(try #require(Message(own: false, isSealing: true, key: Self.key)).provider == "default")
         let other = unsafe EVP_CIPHER_fetch(
-            RecordCipherProvider.library,
+            RecordCipherProvider.context,
             "AES-256-GCM",
             RecordCipherProvider.preference
         )

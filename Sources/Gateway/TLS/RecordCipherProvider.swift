@@ -6,7 +6,7 @@ internal import COpenSSL
 /// header and one payload. So it stands in a context of its own, which only the settings of tunnels use. See OpenSSL's provider-cipher(7).
 enum RecordCipherProvider {
     /// The context of the tunnel's TLS; nil when OpenSSL did not take the provider.
-    nonisolated(unsafe) static let library: OpaquePointer? = {
+    nonisolated(unsafe) static let context: OpaquePointer? = {
         guard let library = unsafe OSSL_LIB_CTX_new(),
             unsafe OSSL_PROVIDER_add_builtin(
                 library,

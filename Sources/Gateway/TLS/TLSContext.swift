@@ -24,7 +24,7 @@ enum TLSRole: Sendable {
 
     /// Settings for the tunnel. The gateway (server) prefers AES-128-GCM, whatever the agent's order is.
     init(tunnel role: TLSRole, identity: TLSIdentity) throws(TLSError) {
-        guard let library = unsafe RecordCipherProvider.library,
+        guard let library = unsafe RecordCipherProvider.context,
             let context = unsafe SSL_CTX_new_ex(library, RecordCipherProvider.preference, TLS_method())
         else { throw TLSError("context") }
         unsafe self.context = context
